@@ -1,0 +1,203 @@
+"""A study's settings: validated, TOML in and out, unknown keys refused.
+
+Two presets fill the defaults: ``askance`` (the best accuracy per second we know) and ``paper`` (Ravanbakhsh et al. and
+Isola 2017). ``study.toml`` holds every value, so that a study does not change when a later version's defaults do.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from askance.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Preset = Literal["askance", "paper"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GridConfig(_Section):
+    """The working grid: slices along file ``axis``, resampled in plane to ``spacing_mm``, ``size`` pixels around the centre.
+
+    ``spacing_mm`` and ``size`` belong to the two remaining file axes in rising order.
+    """
+
+    axis: Annotated[int, Field(ge=0, le=2)]
+    spacing_mm: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
+
+
+class BudgetConfig(_Section):
+    """What is labelled, when. A whole number >= 1 counts slices, a fraction < 1 is a share of learn's slices.
+
+    ``base`` is labelled before the first cycle, ``total`` after the last, in ``cycles`` equal queries. ``start`` says how
+    the base is chosen: ``spread`` over patients (cold start), ``patients`` (those named in ``patients``, or one drawn by
+    seed), ``slices`` (those named in ``slices``), ``random``. ``validation`` slices are drawn at random from learn,
+    answered without a proposal and never trained on; they count.
+    """
+
+    base: Annotated[float, Field(ge=0)] = 0.025
+    total: Annotated[float, Field(gt=0)] = 0.10
+    cycles: Annotated[int, Field(ge=0, le=1000)] = 3
+    start: Literal["spread", "patients", "slices", "random"] = "spread"
+    patients: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    validation: Annotated[float, Field(ge=0)] = 0.0
+
+    @staticmethod
+    def count(amount: float, slices: int) -> int:
+        """``amount`` as a number of slices out of ``slices``: a share if < 1, else a count."""
+        return min(slices, round(amount * slices) if amount < 1 else int(amount))
+
+
+class NetworkConfig(_Section):
+    """``generator``: ``unet`` (3x3, poolings) or ``pix2pix`` (strided 4x4, Isola 2017); ``width``: channels at full size."""
+
+    generator: Literal["unet", "pix2pix"] = "unet"
+    width: Annotated[int, Field(ge=4, le=256)] = 16
+    discriminator_width: Annotated[int, Field(ge=4, le=256)] = 16
+
+
+class TrainingConfig(_Section):
+    """One training. ``epochs`` over the labelled slices, held between ``min_steps`` and ``max_steps`` of ``batch`` crops.
+
+    ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
+    networks with ``warm_share`` of the steps. ``precision``: ``auto`` takes bf16 where the processor has it.
+    """
+
+    objective: Literal["askance", "pix2pix"] = "askance"
+    epochs: Annotated[int, Field(ge=1)] = 60
+    min_steps: Annotated[int, Field(ge=1)] = 600
+    max_steps: Annotated[int, Field(ge=1)] = 5000
+    batch: Annotated[int, Field(ge=1, le=1024)] = 16
+    crop: tuple[int, int] = (128, 128)
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    adversarial: Annotated[float, Field(ge=0)] = 0.01
+    pixelwise: Annotated[float, Field(ge=0)] = 1.0
+    augment: Literal["none", "jitter", "strong"] = "strong"
+    warm_start: bool = False
+    warm_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    views: Annotated[int, Field(ge=1, le=8)] = 4
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+
+
+class PseudoConfig(_Section):
+    """Triage of what was not asked: pseudo-label with weight ``score ** power`` if score >= ``threshold``, else hold.
+
+    ``share`` is the part of every batch drawn from pseudo-labels, 0 turns them off.
+    """
+
+    share: Share = 0.5
+    threshold: Share = 0.7
+    power: Annotated[float, Field(ge=0)] = 1.0
+
+
+class StudyConfig(_Section):
+    """study.toml. ``classes`` maps class id -> name, 0 is background; ``ignore`` is the label file's value for unlabelled."""
+
+    name: str
+    preset: Preset = "askance"
+    expert: Literal["human", "simulated"] = "human"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    acquisition: str = "score"
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    ignore: int | None = None
+    grid: GridConfig
+    budget: BudgetConfig = BudgetConfig()
+    network: NetworkConfig = NetworkConfig()
+    training: TrainingConfig = TrainingConfig()
+    pseudo: PseudoConfig = PseudoConfig()
+
+    @model_validator(mode="after")
+    def _foreground(self) -> StudyConfig:
+        if len(self.classes) < 2:
+            raise ValueError(f"classes holds {list(self.classes)}; wanted background and at least one more")
+        return self
+
+
+#: What each preset sets beside the defaults; the sections a user gives win over these.
+PRESETS: dict[str, dict[str, Any]] = {
+    "askance": {},
+    "paper": {
+        "acquisition": "d_raw",
+        "budget": {"start": "patients", "cycles": 1},
+        "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32},
+        "training": {
+            "objective": "pix2pix",
+            "batch": 8,
+            "learning_rate": 2e-4,
+            "weight_decay": 0.0,
+            "adversarial": 1.0,
+            "pixelwise": 100.0,
+            "augment": "jitter",
+            "views": 1,
+        },
+        "pseudo": {"threshold": 0.0, "power": 0.0},
+    },
+}
+
+
+def from_preset(preset: str, settings: dict[str, Any]) -> StudyConfig:
+    """A study's settings: the preset's, overlaid by ``settings`` (nested as in TOML).
+
+    Raises:
+        ConfigError: unknown preset, unknown key, or a value out of range.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r} is not known; wanted one of {', '.join(sorted(PRESETS))}")
+    return parse(_overlay({**PRESETS[preset], "preset": preset}, settings), where="settings")
+
+
+def parse(settings: dict[str, Any], where: str) -> StudyConfig:
+    """Validated settings; ``where`` names their origin in the error.
+
+    Raises:
+        ConfigError: every problem found, one a line.
+    """
+    try:
+        return StudyConfig.model_validate(settings)
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(str(part) for part in item['loc']) or 'study'}: {item['msg']} (found {item['input']!r:.80})"
+            for item in error.errors()
+        )
+        raise ConfigError(f"{where}: the settings cannot be used:\n{problems}") from None
+
+
+def load(path: Path) -> StudyConfig:
+    """The settings in ``path``.
+
+    Raises:
+        ConfigError: not TOML, unknown key, or a value out of range.
+    """
+    try:
+        return parse(tomllib.loads(path.read_text(encoding="utf-8")), where=str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file ({error}); mend it or restore it from a backup") from None
+
+
+def dump(config: StudyConfig) -> str:
+    """The settings as TOML: load(dump(c)) == c."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlay(merged[key], value) if nested else value
+    return merged

@@ -1,0 +1,106 @@
+"""What can go wrong, as one tree. The CLI turns it into exit codes and the server into statuses, each in one place.
+
+::
+
+    AskanceError             anything askance says of its own accord: one message, no traceback   exit 1
+    ├── UsageError           the call is wrong: an option, a name, a setting                      exit 2
+    │   └── ConfigError      study.toml or a preset holds something it must not
+    ├── DataError            a file that a user brought is wrong
+    │   ├── FormatError      cannot be read: truncated, corrupt, not what its name says
+    │   ├── GeometryError    shape, spacing or affine do not fit one another
+    │   ├── LabelError       a label value or a label file is wrong
+    │   └── SplitError       patients, duplicates, learn/test/validation
+    ├── StudyError           the study on disk
+    │   ├── StudyBusy        another process works on it
+    │   ├── SourceMissing    a source file is not where it was
+    │   └── SourceChanged    a source file is there, but its bytes are others
+    ├── AnswerError          what an expert handed in cannot be taken
+    ├── TrainingError        a training that cannot go on (a loss that is not a number)
+    └── WaitingForExpert     not a fault: the query is out and not yet answered                   exit 3
+
+A message says what was found, what was wanted, where (path, slice id) and what to do.
+"""
+
+__all__ = [
+    "AnswerError",
+    "AskanceError",
+    "ConfigError",
+    "DataError",
+    "FormatError",
+    "GeometryError",
+    "LabelError",
+    "SourceChanged",
+    "SourceMissing",
+    "SplitError",
+    "StudyBusy",
+    "StudyError",
+    "TrainingError",
+    "UsageError",
+    "WaitingForExpert",
+]
+
+
+class AskanceError(Exception):
+    """Anything askance says of its own accord."""
+
+    exit_code = 1
+
+
+class UsageError(AskanceError):
+    """The call is wrong: an option, a name, a setting."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """study.toml or a preset holds something it must not."""
+
+
+class DataError(AskanceError):
+    """A file that a user brought is wrong."""
+
+
+class FormatError(DataError):
+    """A file cannot be read: truncated, corrupt, or not what its name says."""
+
+
+class GeometryError(DataError):
+    """Shape, spacing or affine do not fit one another."""
+
+
+class LabelError(DataError):
+    """A label value or a label file is wrong."""
+
+
+class SplitError(DataError):
+    """Patients, duplicates, or the sets learn, test and validation."""
+
+
+class StudyError(AskanceError):
+    """The study on disk."""
+
+
+class StudyBusy(StudyError):  # noqa: N818 (reads as what it says; the tree above is the API)
+    """Another process works on the study."""
+
+
+class SourceMissing(StudyError):  # noqa: N818
+    """A source file is not where it was."""
+
+
+class SourceChanged(StudyError):  # noqa: N818
+    """A source file is there, but its bytes are others."""
+
+
+class AnswerError(AskanceError):
+    """What an expert handed in cannot be taken."""
+
+
+class TrainingError(AskanceError):
+    """A training that cannot go on."""
+
+
+class WaitingForExpert(AskanceError):  # noqa: N818
+    """The query is out and not yet answered."""
+
+    exit_code = 3
