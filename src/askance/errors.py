@@ -80,15 +80,15 @@ class StudyError(AskanceError):
     """The study on disk."""
 
 
-class StudyBusy(StudyError):  # noqa: N818 (reads as what it says; the tree above is the API)
+class StudyBusy(StudyError):
     """Another process works on the study."""
 
 
-class SourceMissing(StudyError):  # noqa: N818
+class SourceMissing(StudyError):
     """A source file is not where it was."""
 
 
-class SourceChanged(StudyError):  # noqa: N818
+class SourceChanged(StudyError):
     """A source file is there, but its bytes are others."""
 
 
@@ -100,7 +100,7 @@ class TrainingError(AskanceError):
     """A training that cannot go on."""
 
 
-class WaitingForExpert(AskanceError):  # noqa: N818
+class WaitingForExpert(AskanceError):
     """The query is out and not yet answered."""
 
     exit_code = 3
