@@ -29,7 +29,7 @@ class _Section(BaseModel):
 
 
 class GridConfig(_Section):
-    """The working grid: slices along file ``axis``, resampled in plane to ``spacing_mm``, ``size`` pixels around the centre.
+    """The working grid: slices along file ``axis``, in plane ``size`` pixels of ``spacing_mm`` around the centre.
 
     ``spacing_mm`` and ``size`` belong to the two remaining file axes in rising order.
     """
@@ -106,7 +106,7 @@ class PseudoConfig(_Section):
 
 
 class StudyConfig(_Section):
-    """study.toml. ``classes`` maps class id -> name, 0 is background; ``ignore`` is the label file's value for unlabelled."""
+    """study.toml. ``classes[id]`` is a class's name, 0 is background; ``ignore``: the label file's unlabelled value."""
 
     name: str
     preset: Preset = "askance"

@@ -30,7 +30,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Case:
-    """One volume. ``shape`` is in voxels, file order; ``spacing_mm[k]`` belongs to axis k; ``affine`` is voxel -> RAS+ mm.
+    """One volume. ``shape`` in voxels, file order; ``spacing_mm[k]`` belongs to axis k; ``affine``: voxel -> RAS+ mm.
 
     ``label`` is the label file (None: nobody labelled it). ``labelled`` are the indices along the study's axis that
     the label file labels at least in part (all of them unless the data set has an ``ignore`` label).
@@ -154,7 +154,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LabelEntry:
-    """What stood for a slice in one training: annotation ``version``, or the pseudo-label of ``model``, with ``weight``."""
+    """What stood for a slice in one training: annotation ``version``, or ``model``'s pseudo-label, with ``weight``."""
 
     slice_id: str
     kind: Literal["annotation", "pseudo"]
