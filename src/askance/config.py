@@ -77,7 +77,7 @@ class TrainingConfig(_Section):
     networks with ``warm_share`` of the steps. ``precision``: ``auto`` takes bf16 where the processor has it.
     """
 
-    objective: Literal["askance", "pix2pix"] = "askance"
+    objective: Literal["askance", "pix2pix", "luc"] = "askance"
     epochs: Annotated[int, Field(ge=1)] = 60
     min_steps: Annotated[int, Field(ge=1)] = 600
     max_steps: Annotated[int, Field(ge=1)] = 5000

@@ -1,0 +1,97 @@
+"""Augmentation of a whole batch as tensors: one resampling for crop, rotation, scale and flip, then intensities.
+
+Every random number comes from the generator that is passed in, one draw a slice, so that a training step can be made again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Strength:
+    """Ranges of a set of augmentations; ``rotation`` in degrees, ``scale`` as a factor's largest logarithm."""
+
+    rotation: float = 0.0
+    scale: float = 0.0
+    flip: bool = False
+    gamma: float = 0.0
+    contrast: float = 0.0
+    bias_field: float = 0.0
+    noise: float = 0.0
+
+
+#: ``none``: crops alone. ``jitter``: Isola 2017's random jitter and mirroring. ``strong``: ranges near nnU-Net's (2D).
+STRENGTHS = {
+    "none": Strength(),
+    "jitter": Strength(scale=0.06, flip=True),
+    "strong": Strength(rotation=180.0, scale=0.3, flip=True, gamma=0.4, contrast=0.3, bias_field=0.3, noise=0.15),
+}
+
+
+def crop_and_turn(
+    images: Tensor, labels: Tensor, centres: Tensor, size: tuple[int, int], strength: Strength, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Crops of ``size`` around ``centres``, turned, scaled and flipped at random.
+
+    Args:
+        images: (N, C, H, W) float32; sampled linearly, 0 outside.
+        labels: (N, H, W) uint8; sampled at the nearest pixel, 0 outside.
+        centres: (N, 2) float32, row and column in pixels.
+        size: rows and columns of the crops.
+        strength: the ranges.
+        generator: of all that is random here.
+
+    Returns:
+        Images (N, C, *size) float32, channels last, and labels (N, *size) uint8.
+    """
+    grid = _sampling_grid(centres, images.shape[-2:], size, strength, generator)
+    crops = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    turned = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0]
+    return crops.contiguous(memory_format=torch.channels_last), turned.to(torch.uint8)
+
+
+def change_intensities(images: Tensor, strength: Strength, generator: Generator) -> Tensor:
+    """``images`` (N, C, H, W), about zero mean and unit variance, with other gamma, contrast, bias field and noise."""
+    n, c = images.shape[:2]
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator) * 2 - 1
+
+    if strength.gamma:
+        low = images.amin((2, 3), keepdim=True)
+        span = (images.amax((2, 3), keepdim=True) - low).clamp(min=1e-3)
+        images = ((images - low) / span).pow((draw(n, 1, 1, 1) * strength.gamma).exp()) * span + low
+    if strength.contrast:
+        factor, shift = (draw(n, c, 1, 1) * strength.contrast).exp(), draw(n, c, 1, 1) * strength.contrast
+        images = images * factor + shift
+    if strength.bias_field:
+        coarse = (draw(n, 1, 4, 4) * strength.bias_field).exp()
+        images = images * functional.interpolate(coarse, images.shape[-2:], mode="bicubic", align_corners=True)
+    if strength.noise:
+        spread = torch.rand((n, 1, 1, 1), generator=generator) * strength.noise
+        images = images + torch.randn(images.shape, generator=generator) * spread
+    return images
+
+
+def _sampling_grid(
+    centres: Tensor, source: torch.Size, size: tuple[int, int], strength: Strength, generator: Generator
+) -> Tensor:
+    """Where each pixel of the crops is sampled, (N, *size, 2) in grid_sample's x, y in [-1, 1]."""
+    n = len(centres)
+    angle = (torch.rand(n, generator=generator) * 2 - 1) * math.radians(strength.rotation)
+    scale = ((torch.rand(n, generator=generator) * 2 - 1) * strength.scale).exp()
+    flips = torch.randint(0, 2, (n, 2), generator=generator).float() * 2 - 1 if strength.flip else torch.ones(n, 2)
+    rows, columns = torch.meshgrid(
+        torch.arange(size[0]) - (size[0] - 1) / 2, torch.arange(size[1]) - (size[1] - 1) / 2, indexing="ij"
+    )
+    offsets = torch.stack([rows, columns], -1)[None] * (flips * scale[:, None])[:, None, None]
+    cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    row = cosine * offsets[..., 0] - sine * offsets[..., 1] + centres[:, 0, None, None]
+    column = sine * offsets[..., 0] + cosine * offsets[..., 1] + centres[:, 1, None, None]
+    return torch.stack([(2 * column + 1) / source[1] - 1, (2 * row + 1) / source[0] - 1], -1)

@@ -1,0 +1,122 @@
+"""From labelled slices to batches: which slices step ``s`` sees and where they are cropped, a function of (seed, s) alone.
+
+That a step's batch depends on nothing that went before makes a training that was killed go on exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from askance.config import TrainingConfig
+from askance.learning.augmentation import STRENGTHS, change_intensities, crop_and_turn
+from askance.records import IGNORE
+
+_NEAR_FOREGROUND = 0.75  # share of crops placed over foreground; nnU-Net's is 0.33 of whole volumes, most of them background
+
+
+class ImageSource(Protocol):
+    """Where images come from; the slice cache is one."""
+
+    def images(self, slice_ids: list[str]) -> NDArray[np.float32]:
+        """(N, C, H, W) float32 of the slices, on the working grid."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What one training learns from.
+
+    ``labels`` (N, H, W) uint8 on the working grid, may be memory-mapped; ``weights`` (N,) float32; ``pseudo`` (N,) bool;
+    ``extents`` (N, 2) int: rows and columns around the grid's centre that the slice really covers.
+    """
+
+    slice_ids: tuple[str, ...]
+    labels: NDArray[np.uint8]
+    weights: NDArray[np.float32]
+    pseudo: NDArray[np.bool_]
+    extents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (N, C, h, w) float32, labels (N, h, w) uint8, weights (N,) float32, annotated (N,) bool."""
+
+    images: Tensor
+    labels: Tensor
+    weights: Tensor
+    annotated: Tensor
+
+
+class Batches:
+    """Augmented batches of ``config.batch`` crops; ``self[step]`` is the batch of that step."""
+
+    def __init__(self, data: TrainingData, source: ImageSource, config: TrainingConfig, share: float, seed: int) -> None:
+        self._data, self._source, self._config, self._seed = data, source, config, seed
+        self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
+        self._pseudo_each = round(share * config.batch) if len(self._pseudo) else 0
+        self._boxes = np.stack([_foreground_box(label) for label in data.labels])
+        self._crop = _crop_size(config.crop, data.labels.shape[1:])
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of ``step``, the same whenever it is asked for."""
+        rng = np.random.default_rng((self._seed, step))
+        generator = Generator().manual_seed(int(rng.integers(2**62)))
+        chosen = np.concatenate(
+            [
+                self._in_turn(self._real, step, self._config.batch - self._pseudo_each, stream=0),
+                self._in_turn(self._pseudo, step, self._pseudo_each, stream=1),
+            ]
+        )
+        strength = STRENGTHS[self._config.augment]
+        images, labels = crop_and_turn(
+            torch.from_numpy(self._source.images([self._data.slice_ids[i] for i in chosen])),
+            torch.from_numpy(np.ascontiguousarray(self._data.labels[chosen])),
+            torch.from_numpy(self._centres(chosen, rng)),
+            self._crop,
+            strength,
+            generator,
+        )
+        weights, annotated = self._data.weights[chosen], ~self._data.pseudo[chosen]
+        images = change_intensities(images, strength, generator)
+        return Batch(images, labels, torch.from_numpy(weights), torch.from_numpy(annotated))
+
+    def _in_turn(self, members: NDArray[np.int64], step: int, count: int, stream: int) -> NDArray[np.int64]:
+        """``count`` of ``members``: each once in a random order, then all again in another."""
+        if not count:
+            return members[:0]
+        places = np.arange(step * count, (step + 1) * count)
+        orders = {
+            epoch: np.random.default_rng((self._seed, stream, epoch)).permutation(members)
+            for epoch in np.unique(places // len(members))
+        }
+        return np.array([orders[place // len(members)][place % len(members)] for place in places])
+
+    def _centres(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Rows and columns to crop around: mostly within the foreground's box, never looking past the slice's edge."""
+        grid = np.array(self._data.labels.shape[1:])
+        half, extents = np.array(self._crop) / 2, np.maximum(self._data.extents[chosen], self._crop)
+        low, high = (grid - extents) / 2 + half, (grid + extents) / 2 - half
+        anywhere = rng.uniform(low, high)
+        near = rng.uniform(self._boxes[chosen, 0], self._boxes[chosen, 1])
+        use_near = (rng.random(len(chosen)) < _NEAR_FOREGROUND) & (self._boxes[chosen, 1, 0] > 0)
+        centres: NDArray[np.float32] = np.clip(np.where(use_near[:, None], near, anywhere), low, high).astype(np.float32)
+        return centres
+
+
+def _foreground_box(label: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """[[first row, first column], [past last row, past last column]] of the foreground; zeros where there is none."""
+    mask = (label != 0) & (label != IGNORE)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return np.zeros((2, 2))
+    return np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]], dtype=float)
+
+
+def _crop_size(wanted: tuple[int, int], grid: tuple[int, ...]) -> tuple[int, int]:
+    return min(wanted[0], grid[0]), min(wanted[1], grid[1])

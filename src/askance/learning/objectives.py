@@ -1,0 +1,78 @@
+"""What G and D are trained for. One forward pass of each serves both steps; a choice by name is an entry of OBJECTIVES.
+
+G's loss is ``pixelwise`` x a pixel-wise loss + ``adversarial`` x D's verdict on its output (Isola 2017, eq. 4, the
+non-saturating form); D's is the mean of its losses on truths and on predictions, halved as in Isola 2017, sec. 3.3. Both
+are taken from the same activations: textbook code runs D a second time on the fakes after D's step, here G sees D as it was
+before it. Only annotated slices are truths to D; a pseudo-label is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from askance.config import TrainingConfig
+from askance.learning.batches import Batch
+from askance.networks.losses import absolute, cross_entropy, looks_fake, looks_real, onehot, soft_dice
+from askance.records import IGNORE
+
+Pixelwise = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A pixel-wise loss of (logits, labels, weights), Adam's betas, and the part of the steps at a constant rate."""
+
+    pixelwise: Pixelwise
+    betas: tuple[float, float]
+    constant: float
+
+
+def _overlap_and_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy + Dice, as nnU-Net: the first for calibrated pixels, the second for small classes."""
+    return cross_entropy(logits, labels, weights) + soft_dice(logits, labels, weights)
+
+
+OBJECTIVES = {
+    "askance": Objective(_overlap_and_entropy, betas=(0.9, 0.99), constant=0.0),
+    # Isola 2017, sec. 3.3: Adam (0.5, 0.999), a constant rate for half of the epochs, then linear to zero.
+    "pix2pix": Objective(absolute, betas=(0.5, 0.999), constant=0.5),
+    # Luc 2016: cross-entropy in L1's place; L1 between class maps has hardly a gradient where G is surely wrong.
+    "luc": Objective(cross_entropy, betas=(0.5, 0.999), constant=0.5),
+}
+
+
+@dataclass(frozen=True)
+class Losses:
+    """G's loss, D's loss (None without D), and the parts to show, each a scalar tensor."""
+
+    generator: Tensor
+    discriminator: Tensor | None
+    parts: dict[str, Tensor]
+
+
+def compute_losses(generator: nn.Module, discriminator: nn.Module | None, batch: Batch, config: TrainingConfig) -> Losses:
+    """Both networks' losses on one batch."""
+    logits = generator(batch.images).float()
+    pixelwise = OBJECTIVES[config.objective].pixelwise(logits, batch.labels, batch.weights)
+    loss = config.pixelwise * pixelwise
+    parts = {"pixelwise": pixelwise.detach()}
+    if discriminator is None:
+        return Losses(loss, None, parts)
+    real, fake = _patches(discriminator, logits, batch)
+    adversarial, verdict = looks_real(fake), (looks_real(real) + looks_fake(fake)) / 2
+    parts |= {"adversarial": adversarial.detach(), "discriminator": verdict.detach()}
+    return Losses(loss + config.adversarial * adversarial, verdict / 2, parts)
+
+
+def _patches(discriminator: nn.Module, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """D's logits on the annotated pairs and on G's, from one pass; pixels that nobody labelled are blank in both."""
+    known = (batch.labels != IGNORE)[:, None]
+    truths = onehot(batch.labels[batch.annotated], logits.shape[1])
+    maps = torch.cat([truths, logits.softmax(1) * known])
+    images = torch.cat([batch.images[batch.annotated], batch.images])
+    verdicts = discriminator(images, maps).float()
+    return verdicts[: len(truths)], verdicts[len(truths) :]

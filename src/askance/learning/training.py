@@ -1,0 +1,236 @@
+"""The one training loop, for every preset and objective. Resumes exactly: a step depends on (seed, step) and the weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from askance.config import NetworkConfig, TrainingConfig
+from askance.errors import TrainingError
+from askance.learning.batches import Batch, Batches, ImageSource, TrainingData
+from askance.learning.checkpoints import load_progress, restore, save_progress
+from askance.learning.fabric import make_fabric
+from askance.learning.objectives import OBJECTIVES, Losses, compute_losses
+from askance.networks.discriminator import PatchGAN
+from askance.networks.generator import Pix2PixUNet, UNet
+
+States = dict[str, dict[str, Tensor]]
+
+_SAVE_EVERY_S = 30.0
+_LOOK_EVERY = 20  # steps between looks at the losses: each look waits for the device
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What networks are made for: image channels, classes, and the working grid's rows and columns."""
+
+    channels: int
+    classes: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a progress bar shows: step of steps, losses by name, slices per second since the start of this process."""
+
+    number: int
+    steps: int
+    losses: Mapping[str, float]
+    slices_per_s: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its data, settings and seed, the weights it starts from, and where its progress is kept.
+
+    ``fingerprint`` names the label set and settings; progress with another fingerprint is not gone on with.
+    """
+
+    data: TrainingData
+    source: ImageSource
+    shape: Shape
+    network: NetworkConfig
+    training: TrainingConfig
+    seed: int
+    steps: int
+    pseudo_share: float = 0.0
+    start: States | None = None
+    progress_file: Path | None = None
+    fingerprint: str = ""
+    report: Callable[[Step], None] | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights by network name (``G``, ``D``), the last losses, seconds, slices per second of this process."""
+
+    states: States
+    losses: Mapping[str, float]
+    seconds: float
+    slices_per_s: float
+
+
+@dataclass
+class _Loop:
+    """What changes from step to step."""
+
+    fabric: Fabric
+    networks: dict[str, nn.Module]
+    optimizers: dict[str, Optimizer]
+    step: int = 0
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+def train(run: Run) -> Trained:
+    """Networks trained on ``run.data``, from ``run.start`` or from scratch, or from where a killed run had come to.
+
+    Raises:
+        TrainingError: a loss that is not a number.
+    """
+    loop = _prepare(run)
+    batches = Batches(run.data, run.source, run.training, run.pseudo_share, run.seed)
+    first, began, saved = loop.step, time.perf_counter(), time.perf_counter()
+    while loop.step < run.steps:
+        batch = _mine(loop.fabric, batches[loop.step])
+        losses = compute_losses(loop.networks["G"], loop.networks.get("D"), batch, run.training)
+        _update(loop, losses, _rate(loop.step, run))
+        loop.step += 1
+        if loop.step % _LOOK_EVERY == 0 or loop.step == run.steps:
+            _look(loop, losses, run, (loop.step - first) * run.training.batch / (time.perf_counter() - began))
+        if time.perf_counter() - saved > _SAVE_EVERY_S:
+            _save(loop, run)
+            saved = time.perf_counter()
+    seconds = time.perf_counter() - began
+    states = {name: dict(network.state_dict()) for name, network in loop.networks.items()}
+    return Trained(states, loop.losses, seconds, (loop.step - first) * run.training.batch / max(seconds, 1e-9))
+
+
+def step_count(labelled: int, config: TrainingConfig, warm: bool) -> int:
+    """Steps of a training on ``labelled`` slices; a warm start takes its share of them."""
+    steps = min(max(config.epochs * math.ceil(labelled / config.batch), config.min_steps), config.max_steps)
+    return max(1, round(steps * config.warm_share)) if warm else steps
+
+
+def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> dict[str, nn.Module]:
+    """Untrained G, and D where the objective is adversarial, from torch's global generator."""
+    size = (min(training.crop[0], shape.size[0]), min(training.crop[1], shape.size[1]))
+    networks: dict[str, nn.Module] = {
+        "G": UNet(shape.channels, shape.classes, network.width, unet_depth(shape.size))
+        if network.generator == "unet"
+        else Pix2PixUNet(shape.channels, shape.classes, network.width, shape.size)
+    }
+    if training.adversarial > 0:
+        networks["D"] = PatchGAN(shape.channels, shape.classes, network.discriminator_width, size)
+    if network.generator == "pix2pix":
+        for module in networks.values():
+            module.apply(_isola_weights)
+    return networks
+
+
+def unet_depth(size: tuple[int, int]) -> int:
+    """Four poolings, fewer where the grid cannot be halved so often or would end below 3 pixels."""
+    depth = 4
+    while depth > 1 and (size[0] % 2**depth or size[1] % 2**depth or min(size) < 3 * 2**depth):
+        depth -= 1
+    return depth
+
+
+def _isola_weights(module: nn.Module) -> None:
+    """Normal, mean 0, deviation 0.02 (Isola 2017, sec. 6.2)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def _prepare(run: Run) -> _Loop:
+    fabric = make_fabric(run.training.precision)
+    if fabric.world_size > 1:
+        fabric.launch()
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)
+        modules = make_networks(run.shape, run.network, run.training)
+    for name, state in (run.start or {}).items():
+        if name in modules:
+            modules[name].load_state_dict(state)
+    loop = _Loop(fabric, {}, {})
+    saved = load_progress(run.progress_file) if run.progress_file else None
+    for name, module in modules.items():
+        _set_up(loop, name, module, run, saved[0] if saved and saved[1]["fingerprint"] == run.fingerprint else None)
+    if saved and saved[1]["fingerprint"] == run.fingerprint:
+        loop.step, loop.losses = saved[1]["step"], saved[1]["losses"]
+    return loop
+
+
+def _set_up(loop: _Loop, name: str, module: nn.Module, run: Run, tensors: Mapping[str, Tensor] | None) -> None:
+    """Bring a network and its optimiser to the device, in channels-last order (1.3 to 3.5 times faster on CPUs)."""
+    if tensors is not None:
+        prefix = f"{name}."
+        module.load_state_dict({key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)})
+    module = module.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    config, betas = run.training, OBJECTIVES[run.training.objective].betas
+    optimizer = AdamW(
+        module.parameters(), lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=True
+    )
+    loop.networks[name], loop.optimizers[name] = loop.fabric.setup(module, optimizer)
+    if tensors is not None:
+        restore(name, loop.optimizers[name], tensors)
+
+
+def _mine(fabric: Fabric, batch: Batch) -> Batch:
+    """This process's share of the batch, on its device."""
+    part = slice(fabric.global_rank, None, fabric.world_size)
+    return Batch(
+        *(fabric.to_device(tensor[part]) for tensor in (batch.images, batch.labels, batch.weights, batch.annotated))
+    )
+
+
+def _update(loop: _Loop, losses: Losses, rate: float) -> None:
+    """One step of D and of G, each by the gradient of its own loss alone."""
+    for optimizer in loop.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+    if losses.discriminator is not None:
+        weights = list(loop.networks["D"].parameters())
+        loop.fabric.backward(losses.discriminator, inputs=weights, retain_graph=True)
+    loop.fabric.backward(losses.generator, inputs=list(loop.networks["G"].parameters()))
+    for optimizer in loop.optimizers.values():
+        optimizer.step()
+
+
+def _rate(step: int, run: Run) -> float:
+    """Learning rate: constant for the objective's share and then linear to zero, or a warm-up of 5 % and then a cosine."""
+    done, constant = step / run.steps, OBJECTIVES[run.training.objective].constant
+    if constant:
+        return run.training.learning_rate * min(1.0, (1 - done) / (1 - constant))
+    if done < 0.05:
+        return run.training.learning_rate * (step + 1) / (0.05 * run.steps + 1)
+    return run.training.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
+
+
+def _look(loop: _Loop, losses: Losses, run: Run, slices_per_s: float) -> None:
+    loop.losses = {name: float(value) for name, value in losses.parts.items()}
+    bad = [name for name, value in loop.losses.items() if not math.isfinite(value)]
+    if bad:
+        raise TrainingError(
+            f"step {loop.step} of {run.steps}: the {bad[0]} loss is {loop.losses[bad[0]]}; "
+            f"lower training.learning_rate (now {run.training.learning_rate}) or set training.precision = '32-true'"
+        )
+    if run.report:
+        run.report(Step(loop.step, run.steps, loop.losses, slices_per_s))
+
+
+def _save(loop: _Loop, run: Run) -> None:
+    if run.progress_file and loop.fabric.is_global_zero:
+        states = {name: network.state_dict() for name, network in loop.networks.items()}
+        about = {"step": loop.step, "fingerprint": run.fingerprint, "losses": loop.losses}
+        save_progress(run.progress_file, states, loop.optimizers, about)
