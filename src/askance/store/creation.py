@@ -1,0 +1,87 @@
+"""Making a study's folder: built under a temporary name beside its place, then renamed. Nothing half made."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from askance import config
+from askance.errors import StudyError
+from askance.records import Case
+from askance.store import atomic, cases
+from askance.store.database import Database
+
+#: The folders of a study beside its two files.
+FOLDERS = ("cache", "annotations", "models", "predictions", "queries", "log")
+
+
+def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case]) -> None:
+    """Make the study's folder with its settings, its database and its cases.
+
+    Raises:
+        StudyError: the folder exists and is not empty, cannot be written, the disk is full, or a case cannot be taken.
+        SplitError: a patient on two sides.
+    """
+    _check_place(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _under_construction(folder) as building:
+            for name in FOLDERS:
+                (building / name).mkdir()
+            atomic.write(building / "study.toml", config.dump(settings).encode())
+            _fill_database(building / "study.db", settings.grid.axis, given)
+            _check_place(folder)
+            building.replace(folder)
+            atomic.flush_folder(folder.parent)
+    except OSError as error:
+        raise atomic.cannot_write(error, folder) from None
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_symlink() or folder.exists():
+        if not folder.is_dir():
+            raise StudyError(f"{folder}: is a file; wanted a folder that does not exist yet; choose another name")
+        if (folder / "study.toml").exists():
+            raise StudyError(f"{folder}: is a study already; open it, or choose another folder")
+        if any(folder.iterdir()):
+            raise StudyError(f"{folder}: is not empty; wanted a folder that is empty or does not exist yet")
+
+
+def _fill_database(path: Path, axis: int, given: Sequence[Case]) -> None:
+    database = Database(path)
+    try:
+        database.create()
+        database.write(cases.add, given, axis)
+    finally:
+        database.close()
+
+
+@contextmanager
+def _under_construction(folder: Path) -> Iterator[Path]:
+    _sweep(folder)
+    building = folder.parent / f"{_prefix(folder)}{os.getpid()}-{secrets.token_hex(4)}"
+    building.mkdir()
+    try:
+        yield building
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process of this machine left of the same study."""
+    prefix = _prefix(folder)
+    for left in [path for path in folder.parent.iterdir() if path.name.startswith(prefix)]:
+        pid = left.name[len(prefix) :].split("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _prefix(folder: Path) -> str:
+    return f".{folder.name}{atomic.UNFINISHED}-{socket.gethostname()}-"

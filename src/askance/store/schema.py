@@ -1,0 +1,178 @@
+"""The tables of study.db; the package's docstring draws how they hang together.
+
+Plain SQLAlchemy Core, nothing that only SQLite knows. A change here comes with a migration in ``migrations/versions``
+and a new ``REVISION``; a test holds that the two agree.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+#: The newest migration: what a study.db must be at to be used.
+REVISION = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("patient", String, nullable=False, index=True),
+    Column("split", String, nullable=False),
+    Column("shape", JSON, nullable=False),
+    Column("spacing_mm", JSON, nullable=False),
+    Column("affine", JSON, nullable=False),
+    Column("labelled", JSON, nullable=False),
+)
+
+#: ``role`` is ``image`` (one a channel) or ``label`` (channel 0).
+sources = Table(
+    "sources",
+    metadata,
+    Column("case_id", ForeignKey("cases.id"), primary_key=True),
+    Column("role", String, primary_key=True),
+    Column("channel", Integer, primary_key=True, autoincrement=False),
+    Column("path", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+slices = Table(
+    "slices",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("axis", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String, nullable=True, index=True),
+)
+
+set_asides = Table(
+    "set_asides",
+    metadata,
+    Column("slice_id", ForeignKey("slices.id"), primary_key=True),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+label_sets = Table("label_sets", metadata, Column("id", String, primary_key=True))
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("cycle", Integer, nullable=False),
+    Column("label_set", ForeignKey("label_sets.id"), nullable=False),
+    Column("weights_sha256", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("parent", ForeignKey("models.id"), nullable=True),
+    Column("info", JSON, nullable=False),
+)
+
+queries = Table(
+    "queries",
+    metadata,
+    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("acquisition", String, nullable=False),
+    Column("model", ForeignKey("models.id"), nullable=True),
+    Column("created_at", String, nullable=False),
+)
+
+asked = Table(
+    "asked",
+    metadata,
+    Column("cycle", ForeignKey("queries.cycle"), primary_key=True, autoincrement=False),
+    Column("slice_id", ForeignKey("slices.id"), primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("priority", Float, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("score", Float, nullable=True),
+    Column("role", String, nullable=False),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("slice_id", ForeignKey("slices.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("author", String, nullable=False),
+    Column("path", String, nullable=False, unique=True),
+    Column("sha256", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("changed_voxels", BigInteger, nullable=True),
+    Column("area_voxels", BigInteger, nullable=True),
+    Column("proposal", ForeignKey("models.id"), nullable=True),
+    CheckConstraint("(changed_voxels IS NULL) = (area_voxels IS NULL)", name="effort_whole"),
+)
+
+label_entries = Table(
+    "label_entries",
+    metadata,
+    Column("label_set", ForeignKey("label_sets.id"), primary_key=True),
+    Column("slice_id", ForeignKey("slices.id"), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("version", Integer, nullable=True),
+    Column("model", ForeignKey("models.id"), nullable=True),
+    ForeignKeyConstraint(["slice_id", "version"], ["annotations.slice_id", "annotations.version"]),
+)
+
+prediction_files = Table(
+    "prediction_files",
+    metadata,
+    Column("model", ForeignKey("models.id"), primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), primary_key=True),
+    Column("path", String, nullable=False, unique=True),
+    Column("sha256", String, nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("slice_id", ForeignKey("slices.id"), primary_key=True),
+    Column("case_id", String, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("d_raw", Float, nullable=True),
+    Column("measures", JSON, nullable=False),
+    Column("triage", String, nullable=True),
+    Column("weight", Float, nullable=False),
+    ForeignKeyConstraint(["model", "case_id"], ["prediction_files.model", "prediction_files.case_id"]),
+)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("model", ForeignKey("models.id"), nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("cycle", Integer, primary_key=True, autoincrement=False),
+    Column("step", String, primary_key=True),
+    Column("detail", JSON, nullable=False),
+    Column("created_at", String, nullable=False),
+)
