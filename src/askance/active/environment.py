@@ -1,0 +1,48 @@
+"""What a figure depends on beside data, settings and seed: code, libraries, machine. No name of a host or a person."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "SimpleITK")
+
+
+@cache
+def describe_environment() -> dict[str, Any]:
+    """``commit`` (None outside a checkout) and ``environment``: versions, processor, threads."""
+    return {
+        "commit": _commit(),
+        "environment": {
+            "askance": version("askance"),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            **{name: version(name) for name in _LIBRARIES},
+        },
+    }
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with ``+`` where tracked files differ from it."""
+    here = Path(__file__).parent
+    if not (here.parents[2] / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "src"], cwd=here.parents[2], check=False)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.returncode else "")

@@ -1,0 +1,94 @@
+"""Who answers: a simulated expert that knows the data set's labels, or a human whose answers come in by other doors."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.study import Study, by_case
+from askance.errors import LabelError
+from askance.records import IGNORE, Case, Effort, Query, parse_slice_id, slice_id
+from askance.store.answers import Answer
+
+
+class Expert(Protocol):
+    """Answers queries, at once or some day."""
+
+    def answers(self, query: Query) -> list[Answer]:
+        """The answers it has so far that are not in the store yet."""
+        ...
+
+
+class SimulatedExpert:
+    """Answers at once with the data set's own labels, and counts what a human would have had to change."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def answers(self, query: Query) -> list[Answer]:
+        """All open slices of ``query``.
+
+        Raises:
+            LabelError: the data set labels one of them not at all.
+        """
+        states = self._study.store.states()
+        waiting = [one for one in query.slice_ids if states[one] in ("queried", "leased")]
+        unassisted = {one.slice_id for one in query.asked if one.role == "validation"}
+        return [
+            answer
+            for case_id, indices in by_case(waiting).items()
+            for answer in self._answers_of_case(self._study.store.case(case_id), indices, query, unassisted)
+        ]
+
+    def _answers_of_case(self, case: Case, indices: list[int], query: Query, unassisted: set[str]) -> list[Answer]:
+        _require_labels(case, indices)
+        truth, axis = self._study.truth(case), self._study.config.grid.axis
+        answers = []
+        for index in indices:
+            name, labels = slice_id(case.id, axis, index), np.ascontiguousarray(truth[index])
+            model = None if name in unassisted else query.model
+            proposal = proposal_of(self._study, model, name)
+            answers.append(Answer(name, labels, "simulated", count_effort(labels, proposal), model))
+        return answers
+
+
+class HumanExpert:
+    """A human answers through ``askance answer`` or the page, which write to the store; here there is nothing to add."""
+
+    def answers(self, query: Query) -> list[Answer]:
+        """None: what has come in is in the store."""
+        del query
+        return []
+
+
+def expert_of(study: Study) -> Expert:
+    """The expert that the study's settings name."""
+    return SimulatedExpert(study) if study.config.expert == "simulated" else HumanExpert()
+
+
+def proposal_of(study: Study, model: str | None, slice_name: str) -> NDArray[np.uint8] | None:
+    """``model``'s prediction of a slice at the file's resolution, (h, w) uint8; None without a model."""
+    if model is None:
+        return None
+    case_id, _, index = parse_slice_id(slice_name)
+    if case_id not in study.store.predicted_cases(model):
+        return None
+    return study.from_grid(study.store.prediction_labels(model, case_id)[index], study.store.case(case_id))
+
+
+def count_effort(labels: NDArray[np.uint8], proposal: NDArray[np.uint8] | None) -> Effort:
+    """Voxels of the answer that differ from the proposal (from an empty slice without one), and its foreground."""
+    before = np.zeros_like(labels) if proposal is None else proposal
+    known = labels != IGNORE
+    return Effort(int(((labels != before) & known).sum()), int(((labels > 0) & known).sum()))
+
+
+def _require_labels(case: Case, indices: list[int]) -> None:
+    unlabelled = sorted(set(indices) - set(case.labelled))
+    if case.label is None or unlabelled:
+        raise LabelError(
+            f"{case.id}: the simulated expert has no label for slices {unlabelled or indices}; "
+            f"label them, or set expert = 'human' in study.toml"
+        )

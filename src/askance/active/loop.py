@@ -1,0 +1,201 @@
+"""Algorithm 1 as one resumable step over the study's stored state.
+
+``collaborate`` reads like the paper. Every line of it is done once: what the store says is done is not done again, so a run
+that was killed, or one that waited for its expert, goes on where it was.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+from askance.active.acquisition import acquisition
+from askance.active.environment import describe_environment
+from askance.active.experts import Expert
+from askance.active.measuring import measure
+from askance.active.querying import ask, ask_base, query_size
+from askance.active.ranking import rank_pool
+from askance.active.study import Study
+from askance.active.training import model_name, train_cycle
+from askance.active.triage import triage
+from askance.errors import WaitingForExpert
+from askance.learning.training import Step
+from askance.records import Cycle, Model, Query
+
+
+class Watcher(Protocol):
+    """Sees what goes on; the terminal's progress bar is one."""
+
+    def stage(self, cycle: int, name: str) -> AbstractContextManager[None]:
+        """Entered while the stage called ``name`` of ``cycle`` runs."""
+        ...
+
+    def training(self, step: Step) -> None:
+        """A look into a training."""
+        ...
+
+    def count(self, done: int, total: int) -> None:
+        """Cases done in the present stage."""
+        ...
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    def stage(self, cycle: int, name: str) -> AbstractContextManager[None]:
+        """Nothing to enter."""
+        del cycle, name
+        return nullcontext()
+
+    def training(self, step: Step) -> None:
+        """Nothing to show."""
+
+    def count(self, done: int, total: int) -> None:
+        """Nothing to show."""
+
+
+def collaborate(study: Study, expert: Expert, watcher: Watcher | None = None) -> Model:
+    """Algorithm 1: train on the base; n times ask, learn the answers, train. The last model comes back.
+
+    Raises:
+        WaitingForExpert: the query is out and not all of it is answered; call again when it is.
+    """
+    turn = Turn(study, watcher or Unwatched())
+    turn.answer(turn.ask_base(), expert)
+    model = turn.train(0)
+    for cycle in range(1, study.config.budget.cycles + 1):
+        if turn.nothing_left(cycle):
+            break
+        query = turn.ask(cycle, model)
+        turn.answer(query, expert)
+        model = turn.train(cycle)
+    return model
+
+
+class Turn:
+    """The steps of the loop, each timed and marked in the store."""
+
+    def __init__(self, study: Study, watcher: Watcher) -> None:
+        self._study, self._watcher = study, watcher
+
+    def ask_base(self) -> Query:
+        """Prepare the slices and choose the base."""
+        with self._timed(0, "prepare"):
+            self._study.prepare(self._watcher.count)
+        with self._timed(0, "ask"):
+            return ask_base(self._study)
+
+    def nothing_left(self, cycle: int) -> bool:
+        """True where the budget or the pool is used up."""
+        return self._study.store.query(cycle) is None and query_size(self._study, cycle) == 0
+
+    def ask(self, cycle: int, model: Model) -> Query:
+        """Rank the pool with ``model``, choose the query, and judge what is not asked."""
+        store, config = self._study.store, self._study.config
+        if store.marked(cycle, "triage") is None:
+            needs = acquisition(config.acquisition).needs
+            with self._timed(cycle, "rank"):
+                rank_pool(self._study, model.id, needs, self._watcher.count)
+            with self._timed(cycle, "ask"):
+                query = ask(self._study, cycle, model.id)
+            with self._timed(cycle, "triage"):
+                learn = {one.id for one in self._study.store.slices("learn")}
+                ranked = [one for one in store.predictions(model.id) if one.slice_id in learn]
+                store.save_triage(triage(ranked, set(query.slice_ids), config.pseudo))
+        return ask(self._study, cycle, model.id)
+
+    def answer(self, query: Query, expert: Expert) -> None:
+        """Take the answers there are.
+
+        Raises:
+            WaitingForExpert: some are not there yet.
+        """
+        store = self._study.store
+        with self._timed(query.cycle, "answer"):
+            store.save_answers(expert.answers(query))
+        states = store.states()
+        open_ids = [one for one in query.slice_ids if states[one] in ("queried", "leased", "answered", "in_review")]
+        if open_ids:
+            raise WaitingForExpert(
+                f"cycle {query.cycle}: {len(open_ids)} of {len(query.asked)} slices wait for the expert, first {open_ids[0]}; "
+                f"`askance query` writes them to a folder, `askance answer` takes them back"
+            )
+
+    def train(self, cycle: int) -> Model:
+        """Train the model of ``cycle``, measure it and write the cycle's record."""
+        with self._timed(cycle, "train"):
+            model = train_cycle(self._study, cycle, self._watcher.training)
+        if all(known.number != cycle for known in self._study.store.cycles()):
+            with self._timed(cycle, "measure"):
+                measured = measure(self._study, model.id, self._watcher.count)
+            self._study.store.save_cycle(Cycle(cycle, model.id, self._record(cycle, model, measured)))
+        return model
+
+    @contextmanager
+    def _timed(self, cycle: int, name: str) -> Iterator[None]:
+        """Runs a stage and marks it with its seconds; a stage that goes on after a kill adds to what is there."""
+        before = (self._study.store.marked(cycle, name) or {}).get("seconds", 0.0)
+        began = time.perf_counter()
+        with self._watcher.stage(cycle, name):
+            yield
+        self._study.store.mark(cycle, name, {"seconds": before + time.perf_counter() - began})
+
+    def _record(self, cycle: int, model: Model, measured: dict[str, Any]) -> dict[str, Any]:
+        store, config = self._study.store, self._study.config
+        budget, base = store.budget(), store.query(0)
+        stages = {name: store.marked(cycle, name) for name in STAGES}
+        queries = [query for query in store.queries() if query.cycle > 0]
+        return {
+            "cycle": cycle,
+            "model": model.id,
+            "acquisition": config.acquisition if cycle else (base.acquisition if base else None),
+            "labelled_slices": budget["labelled"],
+            "learn_slices": budget["slices"],
+            "budget": budget["share"],
+            "queried_share": sum(len(query.asked) for query in queries) / max(1, budget["slices"]),
+            **measured,
+            "effort": _effort(self._study, cycle),
+            "triage": _triage_counts(self._study, cycle),
+            "seconds": {name: round(mark["seconds"], 3) for name, mark in stages.items() if mark},
+            "peak_mb": _peak_mb(),
+            "label_set": model.label_set,
+            "weights_sha256": model.weights_sha256,
+            "losses": model.info["losses"],
+            "slices_per_s": model.info["slices_per_s"],
+            "seed": config.seed,
+            **describe_environment(),
+        }
+
+
+STAGES = ("prepare", "rank", "ask", "triage", "answer", "train", "measure")
+
+
+def _effort(study: Study, cycle: int) -> dict[str, int]:
+    """Expert effort on the slices answered in ``cycle``."""
+    query = study.store.query(cycle)
+    asked = set(query.slice_ids) if query else set()
+    efforts = [one.effort for one in study.store.annotations() if one.slice_id in asked and one.effort]
+    return {
+        "slices": len(efforts),
+        "changed_voxels": sum(one.changed_voxels for one in efforts),
+        "area_voxels": sum(one.area_voxels for one in efforts),
+    }
+
+
+def _triage_counts(study: Study, cycle: int) -> dict[str, int]:
+    """How many pool slices went into this cycle's training as pseudo-labels and how many were held back."""
+    known = {model.id for model in study.store.models()}
+    teacher = model_name(cycle - 1)
+    judged = study.store.predictions(teacher) if cycle and teacher in known else []
+    counts = {kind: sum(one.triage == kind for one in judged) for kind in ("pseudo", "hold")}
+    return {**counts, "pool": len(study.pool())}
+
+
+def _peak_mb() -> float:
+    """Peak resident memory of this process in MB (getrusage gives kilobytes on Linux, bytes on macOS)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

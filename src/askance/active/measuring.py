@@ -1,0 +1,151 @@
+"""What a model is worth: Dice on the frozen test volumes at original resolution, and how far its score can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.ranking import describe, predict_case, predicted_labels
+from askance.active.scores import MEASURES, score_maps
+from askance.active.study import Study, by_case
+from askance.learning.prediction import Outcome, Predictor
+from askance.metrics.bootstrap import hierarchical_bootstrap
+from askance.metrics.correlation import correlate, mean_absolute_error
+from askance.metrics.dice import dice_per_class, slices_dice
+from askance.records import Case, Prediction, parse_slice_id, slice_id
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One case: Dice per foreground class of the volume, slice Dice (D,), and the predictions of its slices."""
+
+    case: str
+    volume: Floats
+    slices: Floats
+    predictions: list[Prediction]
+
+
+def measure(study: Study, model: str, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Everything that the truth of the test volumes says of ``model``, as it goes into a cycle's record.
+
+    Where no test volume is labelled, ``dice`` is None and ``estimate`` comes from the unassisted validation slices.
+    """
+    cases = [case for case in study.store.cases("test") if case.label is not None]
+    predictor, measured = study.predictor(model), []
+    for place, case in enumerate(cases):
+        measured.append(_measure_case(study, predictor, model, case))
+        if progress:
+            progress(place + 1, len(cases))
+    record = _summary(study, measured) if measured else {"dice": None, "dice_per_class": None, "per_volume": {}}
+    return {**record, "estimate": None if measured else estimate(study, predictor, model)}
+
+
+def at_file_resolution(study: Study, outcome: Outcome, case: Case) -> NDArray[np.uint8]:
+    """The prediction as class ids (D, h, w), probabilities interpolated to the file's pixels before the choice."""
+    shape, spacing = study.inplane(case)
+    return np.stack(
+        [study.grid.probs_from_grid(probs, shape, spacing).argmax(0).astype(np.uint8) for probs in outcome.probs]
+    )
+
+
+def estimate(study: Study, predictor: Predictor, model: str) -> dict[str, Any] | None:
+    """Mean slice Dice over the unassisted validation slices with its 95 % interval; None where none is answered."""
+    wanted = study.validation_ids()
+    answered = [one for one in study.store.annotations() if one.slice_id in wanted]
+    dice: dict[str, list[float]] = {}
+    truths = {one.slice_id: one for one in answered}
+    for case_id, indices in by_case(list(truths)).items():
+        case = study.store.case(case_id)
+        labels = at_file_resolution(study, predict_case(study, predictor, case), case)
+        for index in indices:
+            truth = study.store.read_annotation(truths[slice_id(case_id, study.config.grid.axis, index)])
+            value = slices_dice(labels[index][None], truth[None], len(study.config.classes))
+            dice.setdefault(case.patient, []).extend(value[~np.isnan(value)].tolist())
+    groups = {patient: values for patient, values in dice.items() if values}
+    if not groups:
+        return None
+    rng = np.random.default_rng(study.config.seed)
+    low, high = hierarchical_bootstrap(groups, lambda values: float(np.mean(values)), rng)
+    values = [value for group in groups.values() for value in group]
+    return {"dice": float(np.mean(values)), "low": low, "high": high, "n": len(values), "model": model}
+
+
+def _measure_case(study: Study, predictor: Predictor, model: str, case: Case) -> Measured:
+    outcome = predict_case(study, predictor, case)
+    labels, truth, classes = at_file_resolution(study, outcome, case), study.truth(case), len(study.config.classes)
+    ids = [slice_id(case.id, study.config.grid.axis, index) for index in range(len(labels))]
+    predictions = describe(outcome, study.config.preset, model, ids, list(range(len(ids))), list(MEASURES))
+    dice = slices_dice(labels, truth, classes)
+    predictions = [_with_dice(one, value) for one, value in zip(predictions, dice)]
+    maps = score_maps(outcome, study.config.preset)
+    study.store.save_predictions(model, case.id, predictions, predicted_labels(outcome), maps)
+    return Measured(case.id, dice_per_class(labels, truth, classes), dice, predictions)
+
+
+def _with_dice(prediction: Prediction, dice: float) -> Prediction:
+    known = {} if np.isnan(dice) else {"dice": float(dice)}
+    return Prediction(
+        prediction.slice_id, prediction.model, prediction.score, prediction.d_raw, {**prediction.measures, **known}
+    )
+
+
+def _summary(study: Study, measured: Sequence[Measured]) -> dict[str, Any]:
+    names = study.config.classes[1:]
+    volumes = np.stack([one.volume for one in measured])
+    per_class = [_mean(volumes[:, place]) for place in range(len(names))]
+    slices = np.concatenate([one.slices for one in measured])
+    scores = _values(measured, "score")
+    raw = None if measured[0].predictions[0].d_raw is None else _values(measured, "d_raw")
+    return {
+        "dice": _mean(np.array([_mean(one.volume) for one in measured])),
+        "dice_per_class": dict(zip(names, per_class)),
+        "per_volume": {one.case: dict(zip(names, map(_plain, one.volume))) for one in measured},
+        "slice_dice": _mean(slices),
+        "slice_dice_per_volume": {one.case: _mean(one.slices) for one in measured},
+        "correlation": _trust(measured, scores),
+        "correlation_d_raw": None if raw is None else _trust(measured, raw),
+        "correlation_measures": {key: _trust(measured, _values(measured, key))["slice"] for key in MEASURES},
+        "mae": mean_absolute_error(np.concatenate(scores), slices),
+    }
+
+
+def _values(measured: Sequence[Measured], key: str) -> list[Floats]:
+    """Per case, (D,) of the score, d_raw or a measure."""
+    return [
+        np.array([getattr(one, key) if key in ("score", "d_raw") else one.measures[key] for one in case.predictions])
+        for case in measured
+    ]
+
+
+def _trust(measured: Sequence[Measured], scores: list[Floats]) -> dict[str, Any]:
+    """Correlation with Dice per slice, and per volume of the slices' mean score with the volume's Dice."""
+    by_slice = correlate(np.concatenate(scores), np.concatenate([one.slices for one in measured]))
+    by_volume = correlate([float(score.mean()) for score in scores], [_nan_mean(one.volume) for one in measured])
+    return {"slice": asdict(by_slice), "volume": asdict(by_volume)}
+
+
+def _nan_mean(values: Floats) -> float:
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+
+
+def _mean(values: Floats) -> float | None:
+    """Mean of what is a number; None where nothing is, as JSON has no NaN."""
+    return _plain(_nan_mean(values))
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def test_slices(study: Study, model: str) -> list[tuple[Prediction, float | None]]:
+    """The predictions of the test slices by ``model``, each with its Dice where it has one."""
+    tests = {case.id for case in study.store.cases("test")}
+    return [
+        (one, one.measures.get("dice")) for one in study.store.predictions(model) if parse_slice_id(one.slice_id)[0] in tests
+    ]

@@ -1,0 +1,105 @@
+"""Algorithm 1, line 6: which slices are asked for, how many, and why each, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from askance.active.acquisition import Acquisition, Candidate, acquisition
+from askance.active.coldstart import STARTS
+from askance.active.study import Study
+from askance.errors import UsageError
+from askance.records import Asked, Prediction, Query
+
+_QUERY_STREAM = 7  # keeps this file's random numbers apart from those of training with the same seed
+
+
+def ask_base(study: Study) -> Query:
+    """The base, cycle 0: what is labelled before there is a model, less what came labelled; stored.
+
+    Raises:
+        UsageError: nothing to learn from would come of it.
+    """
+    known = study.store.query(0)
+    if known is not None:
+        return known
+    config, rng = study.config, np.random.default_rng((study.config.seed, _QUERY_STREAM, 0))
+    pool = study.pool()
+    total = len(study.store.slices("learn"))
+    wanted = max(0, config.budget.count(config.budget.base, total) - len(study.store.annotations()))
+    given_by_name = config.budget.start in ("patients", "slices")
+    ids = STARTS[config.budget.start](pool, wanted, config.budget, rng) if wanted or given_by_name else []
+    if not ids and not study.store.annotations():
+        raise UsageError(f"the base is empty: budget.base = {config.budget.base} of {total} slices; raise it")
+    asked = [Asked(one, 1 - place / max(1, len(ids)), f"base: {config.budget.start}") for place, one in enumerate(ids)]
+    rest = sorted({one.id for one in pool} - set(ids))
+    drawn = rng.permutation(len(rest))[: config.budget.count(config.budget.validation, total)]
+    asked += [Asked(rest[i], 0.0, "validation: at random, answered without a proposal", role="validation") for i in drawn]
+    query = Query(0, config.budget.start, tuple(asked))
+    study.store.save_query(query)
+    return query
+
+
+def ask(study: Study, cycle: int, model: str | None) -> Query:
+    """The query of ``cycle``, ranked by ``model``'s predictions of the pool; stored, and the same if asked again.
+
+    Raises:
+        UsageError: the acquisition is not known or needs what was not computed.
+    """
+    known = study.store.query(cycle)
+    if known is not None:
+        return known
+    chooser = acquisition(study.config.acquisition)
+    candidates, predictions = _candidates(study, chooser, model)
+    rng = np.random.default_rng((study.config.seed, _QUERY_STREAM, cycle))
+    ids = chooser.select(candidates, query_size(study, cycle), rng)
+    asked = tuple(
+        Asked(one, 1 - place / len(ids), _why(study.config.acquisition, one, predictions), _score(predictions.get(one)))
+        for place, one in enumerate(ids)
+    )
+    query = Query(cycle, study.config.acquisition, asked, model)
+    study.store.save_query(query)
+    return query
+
+
+def query_size(study: Study, cycle: int) -> int:
+    """How many slices ``cycle`` may ask: an equal part of what is left, never more; the last takes the remainder."""
+    budget, pool = study.config.budget, len(study.pool())
+    total = len(study.store.slices("learn"))
+    left = max(0, budget.count(budget.total, total) - int(study.store.budget()["labelled"]))
+    return min(pool, left // max(1, budget.cycles - cycle + 1))
+
+
+def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[list[Candidate], dict[str, Prediction]]:
+    predictions = {one.slice_id: one for one in study.store.predictions(model)} if model else {}
+    candidates = []
+    for one in study.pool():
+        prediction = predictions.get(one.id)
+        known = _measures(prediction) if prediction else {}
+        missing = chooser.needs - known.keys()
+        if missing:
+            raise UsageError(
+                f"acquisition {study.config.acquisition!r} needs {sorted(missing)} of {one.id}, which {model or 'no model'} "
+                f"did not give; run `askance rank` first, or choose random or strided"
+            )
+        candidates.append(Candidate(one.id, one.patient, one.case, one.index, {key: known[key] for key in chooser.needs}))
+    return candidates, predictions
+
+
+def _measures(prediction: Prediction) -> dict[str, float]:
+    raw = {} if prediction.d_raw is None else {"d_raw": prediction.d_raw}
+    return {**prediction.measures, **raw, "score": prediction.score}
+
+
+def _score(prediction: Prediction | None) -> float | None:
+    return prediction.score if prediction else None
+
+
+def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
+    """One line for the expert: what the model thought of the slice and where that stands in the pool."""
+    prediction = predictions.get(slice_id)
+    if prediction is None:
+        return f"{name}: chosen without a look at the model"
+    worse = sum(one.score < prediction.score for one in predictions.values())
+    area = prediction.measures.get("foreground")
+    seen = "" if area is None else (f", foreground on {area:.1%} of the slice" if area else ", no foreground predicted")
+    return f"{name}: expected Dice {prediction.score:.2f}, {worse} of {len(predictions)} pool slices are worse{seen}"

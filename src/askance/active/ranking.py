@@ -1,0 +1,69 @@
+"""Algorithm 1, lines 6 and 8: G and D say what they think of every slice of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.scores import MEASURES, d_raw, score_maps, slice_scores
+from askance.active.study import Study, by_case
+from askance.learning.prediction import Outcome, Predictor
+from askance.records import Case, Prediction, slice_id
+
+#: Ranking always says where it sees foreground: the reasons in words and foreground-random ask for it, and it costs nothing.
+_ALWAYS = ("foreground", "agreement")
+
+
+def rank_pool(
+    study: Study, model: str, needs: Iterable[str] = (), progress: Callable[[int, int], None] | None = None
+) -> list[Prediction]:
+    """Predictions of every pool slice by ``model``, stored case by case; what is stored already is not made again."""
+    wanted = [name for name in MEASURES if name in {*_ALWAYS, *needs}]
+    pool, done = by_case([one.id for one in study.pool()]), set(study.store.predicted_cases(model))
+    predictor = None
+    for place, (case_id, indices) in enumerate(pool.items()):
+        if case_id not in done:
+            predictor = predictor or study.predictor(model)
+            _rank_case(study, predictor, model, study.store.case(case_id), indices, wanted)
+        if progress:
+            progress(place + 1, len(pool))
+    return study.store.predictions(model)
+
+
+def describe(
+    outcome: Outcome, preset: str, model: str, ids: list[str], indices: list[int], wanted: list[str]
+) -> list[Prediction]:
+    """Predictions of the slices at ``indices`` of one case, which are called ``ids``."""
+    score, raw = slice_scores(outcome, preset), d_raw(outcome)
+    measures = {name: MEASURES[name](outcome) for name in wanted}
+    return [
+        Prediction(
+            one,
+            model,
+            float(score[index]),
+            None if raw is None else float(raw[index]),
+            {name: float(values[index]) for name, values in measures.items()},
+        )
+        for one, index in zip(ids, indices)
+    ]
+
+
+def _rank_case(study: Study, predictor: Predictor, model: str, case: Case, indices: list[int], wanted: list[str]) -> None:
+    outcome = predict_case(study, predictor, case)
+    ids = [slice_id(case.id, study.config.grid.axis, index) for index in indices]
+    predictions = describe(outcome, study.config.preset, model, ids, indices, wanted)
+    maps = score_maps(outcome, study.config.preset)
+    study.store.save_predictions(model, case.id, predictions, predicted_labels(outcome), maps)
+
+
+def predict_case(study: Study, predictor: Predictor, case: Case) -> Outcome:
+    """What ``predictor`` says of all slices of ``case``."""
+    return predictor(study.cache.case(case.id).astype(np.float32), study.extent(case))
+
+
+def predicted_labels(outcome: Outcome) -> NDArray[np.uint8]:
+    """(D, H, W) class ids on the working grid."""
+    labels: NDArray[np.uint8] = outcome.probs.argmax(1).astype(np.uint8)
+    return labels

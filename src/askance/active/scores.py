@@ -1,0 +1,100 @@
+"""What can be said of a predicted slice without its truth: pure functions of probabilities and of D's patches.
+
+All take the slices of a case, (D, K, H, W) float32 probabilities over K classes with 0 the background, and give (D,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.learning.prediction import Outcome
+
+Floats = NDArray[np.float32]
+
+#: Side in pixels of the patches of a score map.
+PATCH = 8
+
+
+def expected_dice(probs: Floats) -> Floats:
+    """Dice that each slice can expect if its probabilities are right, in [0, 1]: the score of preset askance.
+
+    Per class 2 sum(p over the prediction) / (sum(p) + predicted pixels), the mean over the classes predicted or likely to
+    be there. A slice without predicted foreground scores the probability that it has none, 1 - max p. With p averaged over
+    views this is the cheap score that a discriminator has to beat (log.md); no source has it in this form, soft Dice as a
+    quality estimate is Li 2022 (arXiv 2206.12318).
+    """
+    labels, classes = probs.argmax(1), probs.shape[1]
+    dice, weight = np.zeros((2, len(probs), classes - 1), np.float32)
+    for c in range(1, classes):
+        chosen, p = labels == c, probs[:, c]
+        total = p.sum((1, 2)) + chosen.sum((1, 2))
+        dice[:, c - 1] = 2 * (p * chosen).sum((1, 2)) / np.maximum(total, 1e-6)
+        weight[:, c - 1] = np.where(chosen.any((1, 2)), 1.0, p.max((1, 2)))
+    empty = ~(labels > 0).any((1, 2))
+    mean = (dice * weight).sum(1) / np.maximum(weight.sum(1), 1e-6)
+    nothing = 1 - (1 - probs[:, 0]).max((1, 2))
+    scores: Floats = np.where(empty, nothing, mean).astype(np.float32)
+    return scores
+
+
+def foreground_entropy(probs: Floats) -> Floats:
+    """Mean predictive entropy, in units of log K, over the pixels where foreground is likelier than 0.05; 0 where none."""
+    entropy = -(probs * np.log(np.maximum(probs, 1e-8))).sum(1) / np.log(probs.shape[1])
+    seen = probs[:, 0] < 0.95
+    total: Floats = (entropy * seen).sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
+    return total.astype(np.float32)
+
+
+def foreground_share(probs: Floats) -> Floats:
+    """Share of pixels predicted as foreground."""
+    share: Floats = (probs.argmax(1) > 0).mean((1, 2)).astype(np.float32)
+    return share
+
+
+def confidence_map(probs: Floats) -> NDArray[np.float16]:
+    """Patch score map (D, h, w) in [0, 1]: expected share of right pixels in each patch of PATCH pixels."""
+    return _patch_means(probs.max(1)).astype(np.float16)
+
+
+def verdict_map(patch_logits: Floats) -> NDArray[np.float16]:
+    """Patch score map (D, h, w) in [0, 1]: D's probability that a patch is real."""
+    return (1 / (1 + np.exp(-patch_logits))).astype(np.float16)
+
+
+#: What ranking computes for a slice where an acquisition asks for it by name.
+MEASURES: dict[str, Callable[[Outcome], Floats]] = {
+    "entropy": lambda outcome: foreground_entropy(outcome.probs),
+    "foreground": lambda outcome: foreground_share(outcome.probs),
+    "agreement": lambda outcome: outcome.agreement,
+}
+
+
+def d_raw(outcome: Outcome) -> Floats | None:
+    """What the binary D says of each slice: its mean patch logit (the paper's score); None without D."""
+    return None if outcome.patch_logits is None else outcome.patch_logits.mean((1, 2), dtype=np.float32)
+
+
+def slice_scores(outcome: Outcome, preset: str) -> Floats:
+    """The score, an estimate of each slice's Dice in [0, 1]: expected Dice of views, or in preset paper D's probability."""
+    raw = d_raw(outcome)
+    if preset == "paper" and raw is not None:
+        return np.asarray(1 / (1 + np.exp(-raw)), np.float32)
+    return expected_dice(outcome.probs)
+
+
+def score_maps(outcome: Outcome, preset: str) -> NDArray[np.float16]:
+    """The patch score maps (D, h, w), 1 = right."""
+    if preset == "paper" and outcome.patch_logits is not None:
+        return verdict_map(outcome.patch_logits)
+    return confidence_map(outcome.probs)
+
+
+def _patch_means(image: Floats) -> Floats:
+    depth, height, width = image.shape
+    rows, columns = -(-height // PATCH), -(-width // PATCH)
+    padded = np.pad(image, ((0, 0), (0, rows * PATCH - height), (0, columns * PATCH - width)), constant_values=1.0)
+    means: Floats = padded.reshape(depth, rows, PATCH, columns, PATCH).mean((2, 4))
+    return means

@@ -1,0 +1,114 @@
+"""A study opened for work: its store, its cached slices, and the way between the file's pixels and the working grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.config import StudyConfig
+from askance.learning.checkpoints import load_weights
+from askance.learning.prediction import Predictor
+from askance.learning.training import Shape
+from askance.records import Annotation, Case, Slice, parse_slice_id
+from askance.store.store import Store
+from askance.volumes.cache import SliceCache
+from askance.volumes.files import read_labels
+from askance.volumes.geometry import Grid, split
+
+
+class Study:
+    """The store, the cache and the grid of one study; ``with Study.open(folder) as study`` closes the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.grid = Grid.of(store.config.grid)
+        self.cache = SliceCache(store.folder / "cache", self.grid, len(store.config.channels))
+
+    @classmethod
+    def open(cls, folder: Path) -> Study:
+        """The study in ``folder``.
+
+        Raises:
+            StudyError: no study, or one that cannot be read.
+        """
+        return cls(Store.open(folder))
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+    @property
+    def config(self) -> StudyConfig:
+        """Its settings."""
+        return self.store.config
+
+    @property
+    def shape(self) -> Shape:
+        """What its networks are made for."""
+        return Shape(len(self.config.channels), len(self.config.classes), self.config.grid.size)
+
+    def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Cache every slice that is not cached yet."""
+        self.cache.build(self.store.cases(), progress)
+
+    def extent(self, case: Case) -> tuple[int, int]:
+        """Rows and columns of the grid that the slices of ``case`` cover."""
+        axes = [axis for axis in range(3) if axis != self.config.grid.axis]
+        pixels = [
+            min(size, math.ceil(case.shape[axis] * case.spacing_mm[axis] / spacing))
+            for axis, size, spacing in zip(axes, self.config.grid.size, self.config.grid.spacing_mm)
+        ]
+        return pixels[0], pixels[1]
+
+    def inplane(self, case: Case) -> tuple[tuple[int, int], tuple[float, float]]:
+        """Shape in pixels and spacing in mm of the slices of ``case``, as in its file."""
+        first, second = (axis for axis in range(3) if axis != self.config.grid.axis)
+        return (case.shape[first], case.shape[second]), (case.spacing_mm[first], case.spacing_mm[second])
+
+    def to_grid(self, labels: NDArray[np.uint8], case: Case) -> NDArray[np.uint8]:
+        """Labels (..., h, w) of the file on the working grid (..., H, W)."""
+        return self.grid.labels_to_grid(labels, self.inplane(case)[1])
+
+    def from_grid(self, labels: NDArray[np.uint8], case: Case) -> NDArray[np.uint8]:
+        """Labels (..., H, W) of the working grid at the file's resolution (..., h, w)."""
+        shape, spacing = self.inplane(case)
+        return self.grid.labels_from_grid(labels, len(self.config.classes), shape, spacing)
+
+    def annotation_on_grid(self, annotation: Annotation) -> NDArray[np.uint8]:
+        """(H, W) uint8 on the working grid."""
+        case = self.store.case(parse_slice_id(annotation.slice_id)[0])
+        return self.to_grid(self.store.read_annotation(annotation), case)
+
+    def truth(self, case: Case) -> NDArray[np.uint8]:
+        """(D, h, w) uint8 of the case's label file. Reading it costs budget in learn; the callers see to that."""
+        assert case.label is not None
+        volume = read_labels(case.label.path, len(self.config.classes), self.config.ignore)
+        return split(volume.array, self.config.grid.axis)
+
+    def predictor(self, model_id: str) -> Predictor:
+        """The networks of a model, ready to predict."""
+        states, _ = load_weights(self.store.model_folder(model_id))
+        return Predictor(states, self.shape, self.config.network, self.config.training)
+
+    def pool(self) -> list[Slice]:
+        """The slices of learn that carry no expert label now and may be asked."""
+        return self.store.slices("learn", {"pool"})
+
+    def validation_ids(self) -> set[str]:
+        """Slices drawn for the study's unassisted validation: answered, counted, never trained on."""
+        return {asked.slice_id for query in self.store.queries() for asked in query.asked if asked.role == "validation"}
+
+
+def by_case(slice_ids: Sequence[str]) -> dict[str, list[int]]:
+    """Indices along the axis by case, in the order given."""
+    cases: dict[str, list[int]] = {}
+    for slice_id in slice_ids:
+        case, _, index = parse_slice_id(slice_id)
+        cases.setdefault(case, []).append(index)
+    return cases
