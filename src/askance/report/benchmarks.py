@@ -1,0 +1,112 @@
+"""Published tables and curves from a benchmark's JSON lines; nothing is typed by hand."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from askance.errors import FormatError
+from askance.report.tables import Row
+
+#: What tells one point of a curve from another. ``budget`` is compared to a thousandth.
+KEYS = ("dataset", "method", "acquisition", "budget")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Dice over seeds: mean, sample standard deviation (None with one seed), and how many seeds and lines."""
+
+    dataset: str
+    method: str
+    acquisition: str | None
+    budget: float | None
+    mean: float
+    sd: float | None
+    seeds: int
+    lines: int
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The results in ``path``, a dict a line; empty lines are passed over.
+
+    Raises:
+        FormatError: a line is no JSON object, or lacks what every result has.
+    """
+    results = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            results.append(_parsed(line, f"{path}:{number}"))
+    return results
+
+
+def _parsed(line: str, where: str) -> dict[str, Any]:
+    try:
+        result = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{where}: not a line of JSON ({error}); run the recipe again or remove the line") from None
+    if not isinstance(result, dict):
+        raise FormatError(f"{where}: found {type(result).__name__}; wanted one JSON object a line")
+    missing = [key for key in (*KEYS, "seed", "dice") if key not in result]
+    if missing:
+        raise FormatError(f"{where}: lacks {', '.join(missing)}; every result holds {', '.join((*KEYS, 'seed', 'dice'))}")
+    return result
+
+
+def summarise(results: Iterable[dict[str, Any]]) -> list[Summary]:
+    """Mean and spread of ``dice`` over seeds for each point, sorted; the folds and runs of one seed are averaged first.
+
+    Lines whose ``dice`` is null (a bench that measures something else) are left out.
+    """
+    points: dict[tuple[Any, ...], dict[Any, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        if result["dice"] is not None:
+            budget = None if result["budget"] is None else round(result["budget"], 3)
+            key = (result["dataset"], result["method"], result["acquisition"], budget)
+            points[key][result["seed"]].append(float(result["dice"]))
+    return [_summary(key, points[key]) for key in sorted(points, key=_order)]
+
+
+def _summary(key: tuple[Any, ...], by_seed: dict[Any, list[float]]) -> Summary:
+    dataset, method, acquisition, budget = key
+    means = [statistics.fmean(values) for values in by_seed.values()]
+    return Summary(
+        dataset,
+        method,
+        acquisition,
+        budget,
+        mean=statistics.fmean(means),
+        sd=statistics.stdev(means) if len(means) > 1 else None,
+        seeds=len(means),
+        lines=sum(len(values) for values in by_seed.values()),
+    )
+
+
+def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sorts with None first, whatever the type beside it."""
+    return tuple((part is not None, part if part is not None else "") for part in key)
+
+
+def benchmark_table(summaries: Sequence[Summary]) -> list[Row]:
+    """A row for each data set, method and acquisition, a column for each budget: mean ± sd (seeds)."""
+    budgets = sorted({one.budget for one in summaries if one.budget is not None})
+    rows: dict[tuple[str, str, str], Row] = {}
+    for one in summaries:
+        key = (one.dataset, one.method, one.acquisition or "–")
+        row = rows.setdefault(key, {"Data set": key[0], "Method": key[1], "Acquisition": key[2]})
+        row[_column(one.budget)] = _cell(one)
+    columns = [_column(budget) for budget in ([None] if any(one.budget is None for one in summaries) else []) + budgets]
+    return [{**row, **{column: row.get(column, "–") for column in columns}} for row in rows.values()]
+
+
+def _column(budget: float | None) -> str:
+    return "No budget" if budget is None else f"{100 * budget:.3g} %"
+
+
+def _cell(one: Summary) -> str:
+    spread = "" if one.sd is None else f" ± {one.sd:.3f}"
+    return f"{one.mean:.3f}{spread} ({one.seeds})"
