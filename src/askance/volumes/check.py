@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from askance.errors import AskanceError, DataError, FormatError, GeometryError, LabelError, SplitError
-from askance.records import IGNORE, Source
-from askance.volumes.files import Header, hash_file, read_header, read_image, read_labels, require_same_geometry
+from askance.errors import AskanceError, GeometryError, LabelError, SplitError
+from askance.records import IGNORE, Source, Split
+from askance.volumes.files import Header, check_image, hash_file, read_header, read_labels, require_same_geometry
 from askance.volumes.found import Found, FoundCase, Kind, Problem, is_safe_id, some
 from askance.volumes.geometry import axis_named, coarsest_axis
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, given_splits, patients_of, resolve_splits
@@ -26,10 +26,8 @@ __all__ = ["Examination", "Problem", "check_dataset", "examine", "study_axis"]
 Progress = Callable[[int, int], None]
 
 _KINDS: dict[type[AskanceError], Kind] = {
-    FormatError: "format",
     GeometryError: "geometry",
     LabelError: "label",
-    SplitError: "split",
 }
 
 
@@ -74,7 +72,8 @@ def examine(
     progress: Progress | None = None,
 ) -> Examination:
     """What ``check_dataset`` reads and finds; ``progress`` is told (cases done, cases)."""
-    problems = [*found.problems, *_wrong_names(found), *_wrong_sides(found, division), *_absent_files(found)]
+    sides, faults = _sides(found, division)
+    problems = [*found.problems, *_wrong_names(found), *faults, *_absent_files(found)]
     headers = _read_headers(found, problems)
     number = study_axis(list(headers.values()), axis)
     for case in found.cases:
@@ -84,7 +83,8 @@ def examine(
         _read_voxels(case, found, examination)
         if progress is not None:
             progress(done, len(found.cases))
-    problems += _same_bytes(found, examination.sources)
+    if not division.same_images:
+        problems += _same_images(found, examination.sources, sides)
     return examination
 
 
@@ -115,13 +115,17 @@ def _wrong_names(found: Found) -> list[Problem]:
     return problems
 
 
-def _wrong_sides(found: Found, division: Division) -> list[Problem]:
+def _sides(found: Found, division: Division) -> tuple[dict[str, Split], list[Problem]]:
+    """Case -> side where the sides are given, and what is wrong with them."""
+    splits: dict[str, Split] = {}
+    faults: list[str] = []
     try:
-        given = given_splits(found, division)
-        faults = [] if given is None else resolve_splits(patients_of(found, division), given)[1]
+        patients, given = patients_of(found, division), given_splits(found, division)
+        if given is not None:
+            splits, faults = resolve_splits(patients, given)
     except SplitError as error:
         faults = [str(error)]
-    return [Problem(None, None, "split", f"splits: {fault}") for fault in faults]
+    return splits, [Problem(None, None, "split", f"splits: {fault}") for fault in faults]
 
 
 def _absent_files(found: Found) -> list[Problem]:
@@ -139,7 +143,8 @@ def _absent_files(found: Found) -> list[Problem]:
 
 def _read_headers(found: Found, problems: list[Problem]) -> dict[Path, Header]:
     headers: dict[Path, Header] = {}
-    for path, case in {path: case for case in found.cases for path in _files(case)}.items():
+    owners = {path: case for case in found.cases for path in _files(case)}
+    for path, case in owners.items():
         with _noted(problems, case, path):
             headers[path] = read_header(path)
     return headers
@@ -179,7 +184,7 @@ def _read_voxels(case: FoundCase, found: Found, examination: Examination) -> Non
             if path == case.label:
                 examination.labelled[case.id] = _labelled_slices(path, found, examination.axis)
             else:
-                _require_content(path)
+                check_image(path)
 
 
 def _labelled_slices(path: Path, found: Found, axis: int) -> tuple[int, ...]:
@@ -188,24 +193,19 @@ def _labelled_slices(path: Path, found: Found, axis: int) -> tuple[int, ...]:
     return tuple(np.flatnonzero((labels != IGNORE).any(axis=inplane)).tolist())
 
 
-def _require_content(path: Path) -> None:
-    image = read_image(path).array
-    if image.min() == image.max():
-        raise DataError(f"{path}: is empty: all {image.size} voxels are the same; wanted an image")
-
-
-def _same_bytes(found: Found, sources: dict[Path, Source]) -> list[Problem]:
-    """One problem a group of images that are the same bytes under different cases."""
-    groups: dict[str, dict[Path, FoundCase]] = defaultdict(dict)
+def _same_images(found: Found, sources: dict[Path, Source], sides: dict[str, Split]) -> list[Problem]:
+    """One problem a group of images that are the same bytes under several cases."""
+    groups: dict[str, dict[str, Path]] = defaultdict(dict)
     for case in found.cases:
         for path in (path for path in case.images if path in sources):
-            groups[sources[path].sha256][path] = case
+            groups[sources[path].sha256].setdefault(case.id, path)
     problems = []
     for files in groups.values():
-        if len({case.id for case in files.values()}) > 1:
-            message = f"{some(files)}: are the same image, byte for byte, under different cases; keep one"
-            path, case = next(iter(files.items()))
-            problems.append(Problem(case.id, path, "duplicate", message))
+        if len(files) > 1:
+            told = some(f"{path} ({sides[case_id]})" if case_id in sides else path for case_id, path in files.items())
+            message = f"{told}: are the same image, byte for byte, under {len(files)} cases; keep one, or accept it"
+            first, path = next(iter(files.items()))
+            problems.append(Problem(first, path, "same_image", f"{message} knowingly (--accept-same-images)"))
     return problems
 
 
@@ -219,5 +219,4 @@ def _noted(problems: list[Problem], case: FoundCase, path: Path) -> Iterator[Non
     try:
         yield
     except AskanceError as error:
-        kind = next((kind for raised, kind in _KINDS.items() if isinstance(error, raised)), "values")
-        problems.append(Problem(case.id, path, kind, str(error)))
+        problems.append(Problem(case.id, path, _KINDS.get(type(error), "format"), str(error)))

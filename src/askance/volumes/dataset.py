@@ -24,7 +24,7 @@ from askance.records import Affine, Case, Source, Split
 from askance.volumes.check import Examination, Progress, examine
 from askance.volumes.files import hash_file
 from askance.volumes.found import Found, FoundCase, Kind, Problem, some
-from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, divide
+from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, divide, require_clear_patients
 
 _LISTED = 10
 
@@ -33,6 +33,8 @@ _ERRORS: dict[Kind, type[DataError]] = {
     "geometry": GeometryError,
     "label": LabelError,
     "split": SplitError,
+    "duplicate": SplitError,
+    "same_image": SplitError,
 }
 
 
@@ -54,10 +56,11 @@ def study_cases(
         SplitError: it is not clear who the patients are, or the splits do not fit the cases.
         DataError: there are problems; up to ten are listed. Of the kind's own class where all are of one kind.
     """
-    patients, splits = divide(found, division, seed)
+    require_clear_patients(found, division)
     examination = examine(found, axis=axis, division=division, progress=progress)
     if examination.problems:
         raise _one_error(found, examination.problems)
+    patients, splits = divide(found, division, seed)
     cases = [_case(case, patients[case.id], splits[case.id], examination) for case in found.cases]
     return sorted(cases, key=lambda case: case.id), examination.axis
 
@@ -132,7 +135,7 @@ def _by_size(folder: Path) -> dict[int, list[Path]]:
     if not folder.is_dir():
         raise SourceMissing(f"{folder}: is not a folder; wanted the one that the files were moved to")
     sizes: dict[int, list[Path]] = defaultdict(list)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in folder.absolute().rglob("*") if path.is_file()):
         sizes[path.stat().st_size].append(path)
     return sizes
 

@@ -15,8 +15,9 @@ from askance.errors import DataError
 from askance.records import Split
 from askance.volumes.files import SUFFIXES
 
-#: What is wrong: the bytes, the geometry, a label, the voxel values, a split, a file twice, a file absent, a name.
-Kind = Literal["format", "geometry", "label", "values", "split", "duplicate", "missing", "name"]
+#: What is wrong: a file's content, the geometry, a label, the splits, one id twice, one image under two ids, a file that
+#: is absent, a name.
+Kind = Literal["format", "geometry", "label", "split", "duplicate", "same_image", "missing", "name"]
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -69,7 +70,7 @@ def volume_files(folder: Path) -> list[Path]:
         DataError: the folder cannot be listed.
     """
     try:
-        return sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and not p.name.startswith("."))
+        return sorted(p for p in folder.iterdir() if p.name.lower().endswith(SUFFIXES) and not p.name.startswith("."))
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}); wanted a folder that you may read") from None
 

@@ -6,6 +6,7 @@ only where nobody names the classes are labels read, to count them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,20 +34,21 @@ def find_dataset(
     images: Path | None = None,
     labels: Path | None = None,
     classes: Sequence[str] | None = None,
-    fold: int = 0,
+    fold: int | None = None,
 ) -> Found:
     """The data set in ``folder``, or of the explicit pair ``images`` and ``labels``.
 
     ``classes`` names them where the layout does not, background first; a last one called ``ignore`` marks what nobody
-    labelled. The folder's splits.json, or fold number ``fold`` of its splits_final.json, and cases.csv are read too.
+    labelled. The folder's cases.csv and splits.json are read too; where ``fold`` is given or there is no splits.json,
+    that fold (0) of nnU-Net's splits_final.json.
 
     Raises:
         DataError: no known layout, or one that cannot be understood. What is wrong with single files is not raised
             but found by ``check_dataset``.
         UsageError: ``classes`` for a layout that names its own, ``labels`` without ``images``, or an unknown fold.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is not a folder; wanted the data set's")
+    if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{folder}: is not a folder that you may read; wanted the data set's")
     folder = folder.absolute()
     if labels is not None and images is None:
         raise UsageError(f"labels are given ({labels}) without images; wanted the folder of the images too")
@@ -125,10 +127,10 @@ def _by_name(folder: Path, pattern: re.Pattern[str], classes: tuple[str, ...]) -
 def _pair(folder: Path, images: Path, labels: Path | None, classes: Sequence[str] | None) -> Found:
     label_files = volume_files(labels) if labels is not None else []
     names = tuple(classes) if classes is not None else _counted_classes(label_files, labels or images)
-    ignore = len(names) - 1 if names[-1] == "ignore" else None
-    known = names if ignore is None else names[:-1]
-    if len(known) < 2:
-        raise UsageError(f"the classes are {some(names)}; wanted background and at least one more")
+    ignore = len(names) - 1 if names[-1:] == ("ignore",) else None
+    known = names[:ignore]
+    if len(known) < 2 or not all(names) or len(set(names)) < len(names):
+        raise UsageError(f"the classes are {list(names)}; wanted background and at least one more, each named once")
     return Found(
         name=folder.resolve().name,
         classes=known,
@@ -163,15 +165,15 @@ def _values(label_file: Path) -> set[int]:
         return set()
 
 
-def _with_tables(found: Found, folder: Path, fold: int) -> Found:
+def _with_tables(found: Found, folder: Path, fold: int | None) -> Found:
     """``found`` with the splits and patients that tables in ``folder`` give; they win over what the layout says."""
-    ours, theirs, cases = (folder / name for name in ("splits.json", "splits_final.json", "cases.csv"))
-    if ours.is_file() or theirs.is_file():
-        path = ours if ours.is_file() else theirs
-        splits, faults = read_splits(path, fold)
+    ours, theirs, patients = (folder / name for name in ("splits.json", "splits_final.json", "cases.csv"))
+    path = ours if ours.is_file() and fold is None else theirs
+    if path.is_file() or fold is not None:
+        splits, faults = read_splits(path, fold or 0)
         noted = tuple(Problem(None, path, "split", f"{path}: {fault}") for fault in faults)
         test_folder = {name: side for name, side in (found.splits or {}).items() if side == "test"}
         found = replace(found, splits={**test_folder, **splits}, problems=found.problems + noted)
-    if cases.is_file() and has_patient_columns(cases):
-        found = replace(found, patients=read_patients(cases))
+    if patients.is_file() and has_patient_columns(patients):
+        found = replace(found, patients=read_patients(patients))
     return found

@@ -39,7 +39,8 @@ def find_nnunet(folder: Path) -> Found | None:
     problems: list[Problem] = []
     training = _cases(folder, "Tr", len(channels), problems)
     testing = [case for case in _cases(folder, "Ts", len(channels), problems) if case.label is not None]
-    splits: dict[str, Split] = {case.id: "learn" for case in training} | {case.id: "test" for case in testing}
+    splits: dict[str, Split] = dict.fromkeys((case.id for case in training), "learn")
+    splits.update(dict.fromkeys((case.id for case in testing), "test"))
     return Found(
         name=folder.resolve().name,
         classes=classes,

@@ -29,6 +29,8 @@ class Division:
 
     At most one of ``pattern`` (a regex whose one group is the patient), ``table`` (case -> patient) and
     ``each_case``. ``splits`` maps cases or patients to sides; ``test_share`` is the draw's share of patients.
+    ``same_images`` takes images that are the same bytes under two cases as they are: what is learnt from one is then
+    known of the other, which flatters the figures where they stand on different sides.
     """
 
     pattern: str | None = None
@@ -36,6 +38,7 @@ class Division:
     each_case: bool = False
     splits: Mapping[str, Split] | None = None
     test_share: float = 0.2
+    same_images: bool = False
 
     def __post_init__(self) -> None:
         if (self.pattern is not None) + (self.table is not None) + self.each_case > 1:
@@ -73,12 +76,29 @@ def divide(found: Found, division: Division, seed: int) -> tuple[dict[str, str],
         UsageError, SplitError: as ``assign_patients`` and ``assign_splits``; or a test set would have to be drawn while
             it is not clear who the patients are.
     """
+    require_clear_patients(found, division)
     patients, given = patients_of(found, division), given_splits(found, division)
-    said = division.pattern or division.table or division.each_case or found.patients
-    if given is None and division.test_share > 0 and not said:
-        require_clear_patients(patients)
     labelled = {case.id for case in found.cases if case.label is not None}
     return patients, assign_splits(patients, labelled, given, seed=seed, test_share=division.test_share)
+
+
+def require_clear_patients(found: Found, division: Division) -> None:
+    """Refuses to draw where ids look as if patients had several cases (p01_a, p01_b, p02_a) and nobody says which.
+
+    Raises:
+        SplitError: a part of the ids, up to a separator, is shared by more than one case but not by all.
+    """
+    said = division.pattern is not None or division.table is not None or division.each_case or found.patients is not None
+    if said or division.test_share == 0 or given_splits(found, division) is not None:
+        return
+    ids = {case.id for case in found.cases}
+    shared = Counter(prefix for case in ids for prefix in _prefixes(case))
+    suspects = sorted(prefix for prefix, count in shared.items() if 1 < count < len(ids))
+    if suspects:
+        raise SplitError(
+            f"{found.name}: {len(suspects)} beginnings of names are shared by several cases ({some(suspects, 5)}), which "
+            f"may be patients; no test set is drawn that could tear them apart: {_WAY_OUT}"
+        )
 
 
 def assign_patients(
@@ -125,7 +145,10 @@ def assign_splits(
         return _draw(patients, labelled, seed, test_share)
     splits, faults = resolve_splits(patients, given)
     if faults:
-        raise SplitError("the splits cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+        raise SplitError(
+            "the splits cannot be used; wanted every case or its patient named once:\n"
+            + "\n".join(f"  {fault}" for fault in faults)
+        )
     return splits
 
 
@@ -157,21 +180,6 @@ def resolve_splits(patients: Mapping[str, str], given: Mapping[str, Split]) -> t
     if "learn" not in given.values():
         told.append("learn is empty; wanted at least one patient to learn from")
     return splits, told
-
-
-def require_clear_patients(case_ids: Collection[str]) -> None:
-    """Refuses ids that look as if some patients had several cases (p01_a, p01_b, p02_a), for a draw might tear them.
-
-    Raises:
-        SplitError: a part of the ids, up to a separator, is shared by more than one case but not by all.
-    """
-    shared = Counter(prefix for case in case_ids for prefix in _prefixes(case))
-    suspects = sorted(prefix for prefix, count in shared.items() if 1 < count < len(case_ids))
-    if suspects:
-        raise SplitError(
-            f"{len(suspects)} beginnings of names are shared by several cases ({some(suspects, 5)}), which may be "
-            f"patients; no test set is drawn that could tear them apart: {_WAY_OUT}"
-        )
 
 
 def _by_pattern(case_ids: Iterable[str], pattern: str) -> dict[str, str]:
