@@ -18,10 +18,10 @@ _MAX_ID_BYTES = 200
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 
-def natural(text: str) -> tuple[list[tuple[int, str]], str]:
-    """A key that sorts ``case2`` before ``case10``; texts that read the same are told apart by their characters."""
+def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A key that sorts ``case2`` before ``case10``, digits before letters, and equals only for equal texts."""
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], text
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], text
 
 
 def check_name(name: str, what: str) -> None:

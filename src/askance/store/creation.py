@@ -16,6 +16,7 @@ from askance import config
 from askance.errors import StudyError
 from askance.records import Case
 from askance.store import atomic, cases
+from askance.store import settings as settings_file
 from askance.store.database import Database
 
 #: The folders of a study beside its two files.
@@ -35,7 +36,7 @@ def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case]) ->
         with _under_construction(folder) as building:
             for name in FOLDERS:
                 (building / name).mkdir()
-            atomic.write(building / "study.toml", config.dump(settings).encode())
+            atomic.write(building / settings_file.NAME, config.dump(settings).encode())
             _fill_database(building / "study.db", settings.grid.axis, given)
             _check_place(folder)
             building.replace(folder)
@@ -48,7 +49,7 @@ def _check_place(folder: Path) -> None:
     if folder.is_symlink() or folder.exists():
         if not folder.is_dir():
             raise StudyError(f"{folder}: is a file; wanted a folder that does not exist yet; choose another name")
-        if (folder / "study.toml").exists():
+        if (folder / settings_file.NAME).exists():
             raise StudyError(f"{folder}: is a study already; open it, or choose another folder")
         if any(folder.iterdir()):
             raise StudyError(f"{folder}: is not empty; wanted a folder that is empty or does not exist yet")

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
 from askance.errors import StudyBusy, StudyError
 from askance.store.schema import REVISION
@@ -104,6 +104,8 @@ class Database:
             raise StudyError(
                 f"{self.path}: cannot be used ({error.orig}); check free space, permissions and that the file is there"
             ) from error
+        except ProgrammingError:
+            raise  # ours, not the user's
         except DatabaseError as error:
             raise StudyError(f"{self.path}: damaged ({error.orig}); restore it from a backup") from error
 
@@ -126,7 +128,7 @@ def _sqlite_engine(path: Path) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # sqlite3's own implicit BEGIN would leave DDL and reads outside transactions
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {_WAIT_MS}"):
+        for pragma in (f"busy_timeout = {_WAIT_MS}", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

@@ -150,15 +150,18 @@ def _stored_file(connection: sa.Connection, model_id: str, case_id: str) -> tupl
 
 
 def _check_figures(one: Prediction) -> None:
-    figures = {"score": one.score, "weight": one.weight, **one.measures}
-    if one.d_raw is not None:
-        figures["d_raw"] = one.d_raw
-    bad = [f"{name} {value}" for name, value in figures.items() if not math.isfinite(value)]
-    if bad or not 0 <= one.score <= 1 or one.weight < 0:
-        raise StudyError(
-            f"prediction of slice {one.slice_id!r} by {one.model!r}: {bad[0] if bad else f'score {one.score}, weight '}"
-            f"{'' if bad else one.weight}; wanted finite numbers, a score in [0, 1] and a weight >= 0"
-        )
+    figures = {"score": one.score, "d_raw": one.d_raw or 0.0, "weight": one.weight}
+    figures |= {f"measures.{name}": value for name, value in one.measures.items()}
+    for name, value in figures.items():
+        top = 1.0 if name == "score" else math.inf
+        low = 0.0 if name in ("score", "weight") else -math.inf
+        if not math.isfinite(value) or not low <= value <= top:
+            raise StudyError(
+                f"prediction of slice {one.slice_id!r} by {one.model!r}: {name} is {value}; wanted a finite number, "
+                f"a score in [0, 1], a weight >= 0"
+            )
+    if one.triage not in (None, "pseudo", "hold"):
+        raise StudyError(f"prediction of slice {one.slice_id!r}: triage {one.triage!r}; wanted pseudo, hold or None")
 
 
 def _before_triage(one: Prediction) -> Prediction:

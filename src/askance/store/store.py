@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askance import config
 from askance.config import StudyConfig
 from askance.errors import StudyError
 from askance.records import (
@@ -32,7 +31,8 @@ from askance.records import (
     Split,
     State,
 )
-from askance.store import answers, arrays, atomic, cases, creation, cycles, models, predictions, queries, slices
+from askance.store import answers, arrays, cases, creation, cycles, models, predictions, queries, slices
+from askance.store import settings as study_toml
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.database import Database, utc_now
 from askance.store.lock import StudyLock
@@ -70,11 +70,11 @@ class Store:
         for name in ("study.toml", "study.db"):
             if not (folder / name).is_file():
                 raise StudyError(f"{folder}: not a study ({name} is missing); make one with `askance init`")
-        settings = config.load(folder / "study.toml")
+        settings = study_toml.load(folder)
         database = Database(folder / "study.db")
         try:
             database.upgrade()
-            _check_axis(folder, settings, database.read(cases.axis_of))
+            study_toml.check_axis(folder, settings, database.read(cases.axis_of))
         except BaseException:
             database.close()
             raise
@@ -104,13 +104,7 @@ class Store:
         Raises:
             StudyError: another axis or another number of classes: what is stored hangs on both.
         """
-        _check_axis(self.folder, settings, self.config.grid.axis)
-        if len(settings.classes) != len(self.config.classes):
-            raise StudyError(
-                f"{self.folder}: {len(settings.classes)} classes, wanted {len(self.config.classes)} as in the labels "
-                f"stored; make a new study"
-            )
-        atomic.write(self.folder / "study.toml", config.dump(settings).encode())
+        study_toml.save(self.folder, settings, self.config)
         self.config = settings
 
     # Cases and slices
@@ -313,11 +307,3 @@ class Store:
     def sweep(self) -> list[Path]:
         """Remove files that a kill left without a row, and unfinished ones; what comes back are their paths."""
         return self._database.write(remove_orphans, self.folder)
-
-
-def _check_axis(folder: Path, settings: StudyConfig, stored: int | None) -> None:
-    if stored is not None and settings.grid.axis != stored:
-        raise StudyError(
-            f"{folder}: study.toml says grid.axis = {settings.grid.axis}, but its slices lie along axis {stored}; "
-            f"put it back, or make a new study"
-        )
