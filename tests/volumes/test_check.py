@@ -1,6 +1,8 @@
 import gzip
 from dataclasses import replace
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from made_datasets import AFFINE, SHAPE, make_nnunet, write_image, write_label, write_nifti, write_splits
@@ -223,8 +225,6 @@ def test_no_problem_hides_another(tmp_path):
 
 def test_a_file_that_may_not_be_read_is_found(sound, monkeypatch):
     """Root may read anything, so the refusal is played."""
-    from pathlib import Path
-
     refused = image(sound)
     opened, path_opened = open, Path.open
 
@@ -242,8 +242,6 @@ def test_a_file_that_may_not_be_read_is_found(sound, monkeypatch):
 
 
 def test_what_a_header_says_of_the_patient_stays_in_the_header(sound):
-    import nibabel as nib
-
     secret = nib.Nifti1Image(np.zeros((*SHAPE, 2), np.int16), AFFINE)
     secret.header["descrip"] = b"DOE^JANE"
     nib.save(secret, image(sound))

@@ -1,4 +1,4 @@
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,8 +323,5 @@ def test_what_is_no_folder_is_refused(tmp_path):
 def test_paths_are_absolute_wherever_one_stands(tmp_path, monkeypatch):
     make_nnunet(tmp_path / "set")
     monkeypatch.chdir(tmp_path)
-    from pathlib import Path
-
     found = find_dataset(Path("set"))
     assert found.cases[0].images[0] == tmp_path / "set" / "imagesTr" / "a_0000.nii.gz"
-    assert json.loads((tmp_path / "set" / "dataset.json").read_text())["file_ending"] == ".nii.gz"
