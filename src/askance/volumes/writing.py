@@ -1,0 +1,38 @@
+"""Files that are there whole or not at all.
+
+Knows files; does not know what is in them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from askance.errors import StudyError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path in ``path``'s folder, with its suffix; on leaving it is flushed to disk and renamed to ``path``.
+
+    Where the body raises, the temporary file is removed and ``path`` stays as it was.
+
+    Raises:
+        StudyError: the folder cannot be written to, or the disk is full.
+    """
+    temporary = path.with_name(f".partial-{os.getpid()}-{threading.get_ident()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StudyError(
+            f"{path}: cannot be written ({error.strerror or type(error).__name__}); "
+            "wanted a folder with room and write permission; nothing was changed"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
