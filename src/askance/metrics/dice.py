@@ -79,7 +79,7 @@ def _confusion(prediction_labels: Labels, truth_labels: Labels, classes: int) ->
     known = truth_labels != IGNORE
     predicted = _checked(prediction_labels[known], classes, "prediction")
     true = _checked(truth_labels[known], classes, "truth")
-    item = np.repeat(np.arange(items), known.reshape(items, -1).sum(axis=1))
+    item = np.repeat(np.arange(items), known.sum(axis=tuple(range(1, known.ndim))))
     cells = (item * classes + predicted) * classes + true
     return np.bincount(cells, minlength=items * classes**2).reshape(items, classes, classes)
 

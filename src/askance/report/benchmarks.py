@@ -35,13 +35,14 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The results in ``path``, a dict a line; empty lines are passed over.
 
     Raises:
-        FormatError: a line is no JSON object, or lacks what every result has.
+        FormatError: not text, a line that is no JSON object, or one that lacks what every result has.
     """
-    results = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            results.append(_parsed(line, f"{path}:{number}"))
-    return results
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: not a text file ({error.reason}); wanted one JSON object a line") from None
+    lines = enumerate(text.splitlines(), start=1)
+    return [_parsed(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
 
 def _parsed(line: str, where: str) -> dict[str, Any]:

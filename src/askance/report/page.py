@@ -83,7 +83,11 @@ def _context(data: ReportData) -> dict[str, Any]:
 
 
 def _budget_curve(data: ReportData) -> Picture:
-    points = ", ".join(f"{wording.decimal(cycle['dice'])} at {wording.percent(cycle['budget'])}" for cycle in data.cycles)
+    points = "; ".join(
+        f"{wording.estimate(cycle) if cycle['dice'] is None else wording.decimal(cycle['dice'])} "
+        f"at {wording.percent(cycle['budget'])}"
+        for cycle in data.cycles
+    )
     alt = f"Curve of the mean Dice against the share of labelled slices: {points}."
     return _picture("svg+xml", plots.budget_curve(data.cycles, data.full_supervision), alt)
 

@@ -58,7 +58,7 @@ def budget_curve(cycles: Sequence[CycleRecord], full_supervision: float | None =
                 textcoords="offset points",
                 ha="right",
             )
-        axes.set(xlabel="slices labelled by the expert (%)", ylabel="Dice", xlim=(0, None))
+        axes.set(xlabel="slices labelled by the expert (%)", ylabel="mean Dice", xlim=(0, None))
         axes.margins(y=0.18)
         return _svg(figure)
 
@@ -74,7 +74,7 @@ def class_curves(cycles: Sequence[CycleRecord], classes: Sequence[str]) -> bytes
             if known:
                 marker = _MARKERS[(label - 1) % len(_MARKERS)]
                 axes.plot(*zip(*known, strict=True), color=ink(class_colour(label)), marker=marker, label=name)
-        axes.set(xlabel="slices labelled by the expert (%)", ylabel="Dice", xlim=(0, None))
+        axes.set(xlabel="slices labelled by the expert (%)", ylabel="Dice of each structure", xlim=(0, None))
         if axes.lines:
             axes.legend(loc="lower right")
         return _svg(figure)

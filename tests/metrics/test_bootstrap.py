@@ -1,0 +1,46 @@
+import math
+
+import numpy as np
+import pytest
+
+from askance.metrics.bootstrap import hierarchical_bootstrap
+
+
+def test_the_interval_holds_the_mean_and_is_the_same_for_the_same_generator():
+    rng = np.random.default_rng(0)
+    groups = {f"patient{number}": rng.normal(0.8, 0.05, 9) for number in range(20)}
+    low, high = hierarchical_bootstrap(groups, np.mean, np.random.default_rng(1), n=200)
+    assert low < np.mean(np.concatenate(list(groups.values()))) < high
+    assert (low, high) == hierarchical_bootstrap(groups, np.mean, np.random.default_rng(1), n=200)
+
+
+def test_slices_that_share_a_patient_widen_the_interval():
+    rng = np.random.default_rng(0)
+    groups = {f"patient{number}": np.full(10, 0.8 + rng.normal(0, 0.1)) for number in range(12)}
+    low, high = hierarchical_bootstrap(groups, np.mean, np.random.default_rng(1), n=300)
+    flat = {str(place): [value] for place, value in enumerate(np.concatenate(list(groups.values())))}
+    flat_low, flat_high = hierarchical_bootstrap(flat, np.mean, np.random.default_rng(1), n=300)
+    assert high - low > 2 * (flat_high - flat_low)
+
+
+def test_seeds_hold_patients_and_rows_stay_together():
+    rng = np.random.default_rng(0)
+    pairs = {f"seed{s}": {f"patient{p}": rng.random((6, 1)) * [1.0, 2.0] for p in range(4)} for s in range(3)}
+    low, high = hierarchical_bootstrap(pairs, lambda rows: float(np.corrcoef(rows.T)[0, 1]), np.random.default_rng(0), n=50)
+    assert low == pytest.approx(1) == high
+
+
+def test_one_value_makes_a_point():
+    assert hierarchical_bootstrap({"a": [0.7]}, np.mean, np.random.default_rng(0), n=10) == pytest.approx((0.7, 0.7))
+
+
+def test_resamples_without_a_value_are_left_out():
+    low, high = hierarchical_bootstrap({"a": [0.7]}, lambda _: math.nan, np.random.default_rng(0), n=5)
+    assert math.isnan(low)
+    assert math.isnan(high)
+
+
+@pytest.mark.parametrize("groups", [{}, {"a": []}, {"seed": {}}])
+def test_no_value_is_refused(groups):
+    with pytest.raises(ValueError, match="at least one value"):
+        hierarchical_bootstrap(groups, np.mean, np.random.default_rng(0))
