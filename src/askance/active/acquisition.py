@@ -83,6 +83,8 @@ class Strided:
 
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         """Every len/n-th, from a random start."""
+        if n <= 0:
+            return []
         if n >= len(candidates):
             return [one.slice_id for one in _in_order(candidates)]
         ordered = [one.slice_id for one in _in_order(candidates)]

@@ -95,7 +95,7 @@ def _spread_of_patient(slices: list[Slice], rng: np.random.Generator) -> list[st
 
 def _spread_of_volume(volume: list[Slice], rng: np.random.Generator) -> list[str]:
     place, order, left = float(rng.random()), [], set(range(len(volume)))
-    margin = int(len(volume) * (1 - _CENTRAL) / 2)
+    margin = round(len(volume) * (1 - _CENTRAL) / 2)
     central = range(margin, len(volume) - margin)
     while any(index in left for index in central):
         wanted = central[int(place * len(central))]

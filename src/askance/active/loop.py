@@ -24,7 +24,7 @@ from askance.active.training import model_name, train_cycle
 from askance.active.triage import triage
 from askance.errors import WaitingForExpert
 from askance.learning.training import Step
-from askance.records import Cycle, Model, Query
+from askance.records import Cycle, Model, Prediction, Query
 
 
 class Watcher(Protocol):
@@ -97,9 +97,7 @@ class Turn:
         """Rank the pool with ``model``, choose the query, and judge what is not asked."""
         store, config = self._study.store, self._study.config
         if store.marked(cycle, "triage") is None:
-            needs = acquisition(config.acquisition).needs
-            with self._timed(cycle, "rank"):
-                rank_pool(self._study, model.id, needs, self._watcher.count)
+            self.rank(cycle, model)
             with self._timed(cycle, "ask"):
                 query = ask(self._study, cycle, model.id)
             with self._timed(cycle, "triage"):
@@ -107,6 +105,12 @@ class Turn:
                 ranked = [one for one in store.predictions(model.id) if one.slice_id in learn]
                 store.save_triage(triage(ranked, set(query.slice_ids), config.pseudo))
         return ask(self._study, cycle, model.id)
+
+    def rank(self, cycle: int, model: Model) -> list[Prediction]:
+        """What ``model`` says of every pool slice, as far as the study's acquisition wants to know."""
+        needs = acquisition(self._study.config.acquisition).needs
+        with self._timed(cycle, "rank"):
+            return rank_pool(self._study, model.id, needs, self._watcher.count)
 
     def answer(self, query: Query, expert: Expert) -> None:
         """Take the answers there are.
@@ -121,7 +125,7 @@ class Turn:
         open_ids = [one for one in query.slice_ids if states[one] in ("queried", "leased", "answered", "in_review")]
         if open_ids:
             raise WaitingForExpert(
-                f"cycle {query.cycle}: {len(open_ids)} of {len(query.asked)} slices wait for the expert, first {open_ids[0]}; "
+                f"cycle {query.cycle}: {len(open_ids)} of {len(query.asked)} slices wait for the expert; "
                 f"`askance query` writes them to a folder, `askance answer` takes them back"
             )
 
@@ -192,7 +196,7 @@ def _triage_counts(study: Study, cycle: int) -> dict[str, int]:
     teacher = model_name(cycle - 1)
     judged = study.store.predictions(teacher) if cycle and teacher in known else []
     counts = {kind: sum(one.triage == kind for one in judged) for kind in ("pseudo", "hold")}
-    return {**counts, "pool": len(study.pool())}
+    return {**counts, "pool": sum(counts.values())}
 
 
 def _peak_mb() -> float:

@@ -43,7 +43,7 @@ def measure(study: Study, model: str, progress: Callable[[int, int], None] | Non
         if progress:
             progress(place + 1, len(cases))
     record = _summary(study, measured) if measured else {"dice": None, "dice_per_class": None, "per_volume": {}}
-    return {**record, "estimate": None if measured else estimate(study, predictor, model)}
+    return {**record, "estimate": None if measured else estimate(study, predictor)}
 
 
 def at_file_resolution(study: Study, outcome: Outcome, case: Case) -> NDArray[np.uint8]:
@@ -54,7 +54,7 @@ def at_file_resolution(study: Study, outcome: Outcome, case: Case) -> NDArray[np
     )
 
 
-def estimate(study: Study, predictor: Predictor, model: str) -> dict[str, Any] | None:
+def estimate(study: Study, predictor: Predictor) -> dict[str, Any] | None:
     """Mean slice Dice over the unassisted validation slices with its 95 % interval; None where none is answered."""
     wanted = study.validation_ids()
     answered = [one for one in study.store.annotations() if one.slice_id in wanted]
@@ -73,7 +73,7 @@ def estimate(study: Study, predictor: Predictor, model: str) -> dict[str, Any] |
     rng = np.random.default_rng(study.config.seed)
     low, high = hierarchical_bootstrap(groups, lambda values: float(np.mean(values)), rng)
     values = [value for group in groups.values() for value in group]
-    return {"dice": float(np.mean(values)), "low": low, "high": high, "n": len(values), "model": model}
+    return {"dice": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
 
 
 def _measure_case(study: Study, predictor: Predictor, model: str, case: Case) -> Measured:

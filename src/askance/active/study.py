@@ -25,7 +25,7 @@ class Study:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.grid = Grid.of(store.config.grid)
+        self.grid = Grid.from_config(store.config.grid)
         self.cache = SliceCache(store.folder / "cache", self.grid, len(store.config.channels))
 
     @classmethod

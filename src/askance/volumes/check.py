@@ -83,8 +83,7 @@ def examine(
         _read_voxels(case, found, examination)
         if progress is not None:
             progress(done, len(found.cases))
-    if not division.same_images:
-        problems += _same_images(found, examination.sources, sides)
+    problems += _same_images(found, examination.sources, sides)
     return examination
 
 
@@ -203,9 +202,11 @@ def _same_images(found: Found, sources: dict[Path, Source], sides: dict[str, Spl
     for files in groups.values():
         if len(files) > 1:
             told = some(f"{path} ({sides[case_id]})" if case_id in sides else path for case_id, path in files.items())
-            message = f"{told}: are the same image, byte for byte, under {len(files)} cases; keep one, or accept it"
+            message = f"{told}: are the same image, byte for byte, under {len(files)} cases; keep one"
             first, path = next(iter(files.items()))
-            problems.append(Problem(first, path, "same_image", f"{message} knowingly (--accept-same-images)"))
+            problems.append(
+                Problem(first, path, "same_image", f"{message}; shared by two sides it flatters")
+            )
     return problems
 
 

@@ -29,8 +29,6 @@ class Division:
 
     At most one of ``pattern`` (a regex whose one group is the patient), ``table`` (case -> patient) and
     ``each_case``. ``splits`` maps cases or patients to sides; ``test_share`` is the draw's share of patients.
-    ``same_images`` takes images that are the same bytes under two cases as they are: what is learnt from one is then
-    known of the other, which flatters the figures where they stand on different sides.
     """
 
     pattern: str | None = None
@@ -38,7 +36,6 @@ class Division:
     each_case: bool = False
     splits: Mapping[str, Split] | None = None
     test_share: float = 0.2
-    same_images: bool = False
 
     def __post_init__(self) -> None:
         if (self.pattern is not None) + (self.table is not None) + self.each_case > 1:

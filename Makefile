@@ -1,0 +1,43 @@
+# Everything a fresh machine needs: each target makes its own environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test test-slow lint docs clean
+
+demo: .venv/installed
+	rm -rf demo
+	$(BIN)/askance demo demo
+
+test: .venv/installed-dev browser
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-dev browser
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.13
+
+docs: .venv/installed-dev
+	$(BIN)/python docs/generate.py
+
+# pip, not another installer: see docs/dependencies.md on PyTorch's CPU build.
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || \
+		{ echo "no chromium: install it with your system's packages; browser tests will fail on CI"; test -z "$$CI"; }
+
+clean:
+	rm -rf .venv demo build dist

@@ -1,0 +1,92 @@
+"""Folders that are there whole or not at all, and copies of the user's files in them.
+
+Knows no query and no export: both are written this way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from askance.errors import SourceChanged, SourceMissing, StudyError, UsageError
+from askance.records import Source
+from askance.volumes.files import hash_file, stem_of
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """A draft beside ``folder``; on leaving it is flushed to disk and renamed to ``folder``.
+
+    Where the body raises, the draft is removed and nothing is left.
+
+    Raises:
+        UsageError: ``folder`` is there and not empty, or is a file.
+        StudyError: it cannot be written, or the disk is full.
+    """
+    _require_free(folder)
+    draft = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        yield draft
+        for path in [*draft.rglob("*"), draft]:
+            _flush(path)
+        _require_free(folder)
+        if folder.exists():
+            folder.rmdir()
+        draft.replace(folder)
+        _flush(folder.parent)
+    except OSError as error:
+        raise StudyError(
+            f"{folder}: cannot be written ({error.strerror or type(error).__name__}); "
+            "wanted a place with room and write permission; nothing was made"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def copy_source(source: Source, target: Path) -> None:
+    """Copies a file of the user's byte for byte, if it still has the bytes that the study knows.
+
+    Raises:
+        SourceMissing: it is not where it was.
+        SourceChanged: it has other bytes.
+    """
+    if not source.path.is_file():
+        raise SourceMissing(f"{source.path}: is not there any more; bring it back, or `askance relocate` the study's files")
+    if hash_file(source.path).sha256 != source.sha256:
+        raise SourceChanged(f"{source.path}: has other bytes than the study knows; bring back the file it was made from")
+    shutil.copyfile(source.path, target)
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a volume's file, ``.nii.gz`` being one."""
+    return path.name[len(stem_of(path)) :]
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes ``content`` into a draft."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _require_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; wanted a folder that is empty or does not exist yet")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: is not empty; wanted a folder that is empty or does not exist yet; name another")
+
+
+def _flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk; Windows cannot open folders and does it by itself."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

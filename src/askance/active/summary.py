@@ -1,0 +1,147 @@
+"""What a study's report is made from, gathered: facts, cycles, scored slices, what was asked and why, and Figure 2."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance import __version__
+from askance.active.environment import describe_environment
+from askance.active.experts import proposal_of
+from askance.active.measuring import test_slices
+from askance.active.study import Study
+from askance.metrics.dice import slice_dice
+from askance.records import Asked, Case, CycleRecord, Prediction, Query, Split, parse_slice_id
+from askance.report.data import AskedSlice, Counts, Panel, ReportData, ScoredSlice, StudyFacts
+
+_PANELS = 4  # most and least certain slices of Figure 2, each
+
+
+def gather(study: Study, full_supervision: float | None = None) -> ReportData:
+    """Everything a report of ``study`` shows."""
+    cycles = tuple(cast(CycleRecord, cycle.record) for cycle in study.store.cycles())
+    scored = tuple(
+        ScoredSlice(one.slice_id, cycle.number, one.score, dice, one.d_raw)
+        for cycle in study.store.cycles()
+        for one, dice in test_slices(study, cycle.model)
+    )
+    asked = tuple(_asked(study, query, one) for query in study.store.queries() for one in query.asked)
+    return ReportData(_facts(study), cycles, scored, asked, tuple(_figure2(study)), full_supervision)
+
+
+def _facts(study: Study) -> StudyFacts:
+    config, splits = study.config, ("learn", "test", "validation")
+    about = describe_environment()
+    counts: dict[Split, Counts] = {}
+    for split in cast(tuple[Split, ...], splits):
+        cases = study.store.cases(split)
+        slices = sum(case.shape[config.grid.axis] for case in cases)
+        counts[split] = Counts(len(cases), len({case.patient for case in cases}), slices)
+    rows, columns = config.grid.size
+    across, down = config.grid.spacing_mm
+    return StudyFacts(
+        name=config.name,
+        preset=config.preset,
+        expert=config.expert,
+        acquisition=config.acquisition,
+        classes=config.classes,
+        seed=config.seed,
+        counts=counts,
+        grid=f"{rows} x {columns} pixels of {across:.3g} x {down:.3g} mm across file axis {config.grid.axis}",
+        version=__version__,
+        commit=about["commit"],
+        environment={key: str(value) for key, value in about["environment"].items()},
+    )
+
+
+def _asked(study: Study, query: Query, one: Asked) -> AskedSlice:
+    return AskedSlice(query.cycle, one.slice_id, one.reason, one.score, _proposal_dice(study, query, one.slice_id))
+
+
+def _proposal_dice(study: Study, query: Query, slice_name: str) -> float | None:
+    """Dice of what the model proposed with what the expert answered; None where either is missing or both are empty."""
+    annotation, proposal = study.store.annotation(slice_name), proposal_of(study, query.model, slice_name)
+    if annotation is None or proposal is None:
+        return None
+    dice = slice_dice(proposal, study.store.read_annotation(annotation), len(study.config.classes))
+    return None if np.isnan(dice) else dice
+
+
+def _figure2(study: Study) -> list[Panel]:
+    """The least and the most certain test slices that show something; of the pool where no test volume is labelled."""
+    model = study.store.latest_model()
+    if model is None:
+        return []
+    tests = [one for one, dice in test_slices(study, model.id) if dice is not None]
+    teachers = [query.model for query in study.store.queries() if query.model]
+    shown = tests or (study.store.predictions(teachers[-1]) if teachers else [])
+    shown = [one for one in shown if one.measures.get("foreground", 0) > 0 or one.measures.get("dice") is not None]
+    ordered = sorted(shown, key=lambda one: (one.score, one.slice_id))
+    least, most = ordered[:_PANELS], ordered[max(_PANELS, len(ordered) - _PANELS) :][::-1]
+    return [_panel(study, one, "least certain") for one in least] + [_panel(study, one, "most certain") for one in most]
+
+
+def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
+    case_id, axis, index = parse_slice_id(prediction.slice_id)
+    case = study.store.case(case_id)
+    labels = study.store.prediction_labels(prediction.model, case_id)[index]
+    image = study.cache.case(case_id)[index, 0].astype(np.float32)
+    score_map = _enlarged(study.store.prediction_maps(prediction.model, case_id)[index], image.shape)
+    truth = _truth_on_grid(study, case, index) if case.split == "test" else None
+    height_mm, width_mm = study.config.grid.spacing_mm
+    del axis
+    upright = [_upright(array, study, case) for array in (image, labels, score_map)]
+    return Panel(
+        prediction.slice_id,
+        upright[0],
+        None if truth is None else _upright(truth, study, case),
+        upright[1],
+        upright[2],
+        prediction.score,
+        prediction.measures.get("dice"),
+        aspect=_aspect(height_mm, width_mm, study, case),
+        title=title,
+    )
+
+
+def _truth_on_grid(study: Study, case: Case, index: int) -> NDArray[np.uint8] | None:
+    return None if case.label is None else study.to_grid(study.truth(case)[index], case)
+
+
+def _enlarged(score_map: NDArray[np.float16], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The patch score map at the image's size, each pixel with the value of its patch."""
+    rows, columns = (np.arange(size) * patches // size for size, patches in zip(shape, score_map.shape))
+    return score_map.astype(np.float32)[np.ix_(rows, columns)]
+
+
+def _upright(array: NDArray[Any], study: Study, case: Case) -> NDArray[Any]:
+    """Turned for the screen, radiological convention: anterior or superior on top, the patient's right on the left.
+
+    The one place outside the viewer where orientation is changed, for pictures alone.
+    """
+    directions = _world_directions(study, case)
+    if directions[0][0] == 0 or (directions[0][0] == 1 and directions[1][0] == 2):
+        array, directions = array.T, (directions[1], directions[0])
+    (row_axis, row_sign), (_, column_sign) = directions
+    del row_axis
+    array = array[::-1] if row_sign > 0 else array  # rows must run towards posterior or inferior
+    return array[:, ::-1] if column_sign > 0 else array  # columns must run towards left (right on the left of the picture)
+
+
+def _world_directions(study: Study, case: Case) -> tuple[tuple[int, int], tuple[int, int]]:
+    """For the two in-plane file axes: the nearest world axis (0 right, 1 anterior, 2 superior) and its sign."""
+    matrix = np.array(case.affine)[:3, :3]
+    found = []
+    for axis in (axis for axis in range(3) if axis != study.config.grid.axis):
+        world = int(np.abs(matrix[:, axis]).argmax())
+        found.append((world, 1 if matrix[world, axis] > 0 else -1))
+    return found[0], found[1]
+
+
+def _aspect(height_mm: float, width_mm: float, study: Study, case: Case) -> float:
+    first = _world_directions(study, case)[0][0]
+    second = _world_directions(study, case)[1][0]
+    swapped = first == 0 or (first == 1 and second == 2)
+    return width_mm / height_mm if swapped else height_mm / width_mm

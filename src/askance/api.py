@@ -1,0 +1,236 @@
+"""askance from Python: the same steps as the command line's, one function each, in the order in which they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from askance.active.acquisition import acquisition
+from askance.active.experts import expert_of
+from askance.active.loop import Turn, Unwatched, Watcher, collaborate
+from askance.active.study import Study
+from askance.active.summary import gather
+from askance.config import GridConfig, StudyConfig, from_preset
+from askance.errors import DataError, UsageError
+from askance.records import Case, CycleRecord
+from askance.report.page import write_report
+from askance.store.answers import Answer
+from askance.store.store import Store
+from askance.volumes.dataset import relocate_all, study_cases
+from askance.volumes.files import read_labels
+from askance.volumes.found import Found
+from askance.volumes.geometry import default_grid, split
+from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division
+
+Progress = Callable[[int, int], None]
+
+_PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
+
+
+def init(
+    folder: Path,
+    found: Found,
+    *,
+    preset: str = "askance",
+    settings: dict[str, Any] | None = None,
+    axis: str | None = None,
+    division: Division = WHAT_THE_DATA_SAYS,
+    progress: Progress | None = None,
+) -> Study:
+    """A new study in ``folder`` of the data set ``found``; ``settings`` (as in study.toml) win over the preset's.
+
+    Where a human answers, the labels that came with learn's cases are taken as answered; a simulated expert keeps them back.
+
+    Raises:
+        DataError: problems in the data set. UsageError: settings. StudyError: the folder.
+    """
+    settings = dict(settings or {})
+    seed = int(settings.get("seed", 0))
+    cases, number = study_cases(found, axis=axis, division=division, seed=seed, progress=progress)
+    _require_learn(cases)
+    grid = {**_default_grid(cases, number, preset).model_dump(), **settings.pop("grid", {})}
+    said = {"name": folder.name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore, "grid": grid}
+    config = from_preset(preset, {**{key: value for key, value in said.items() if value is not None}, **settings})
+    acquisition(config.acquisition)
+    study = Study(Store.create(folder, _whole_slices(config), cases))
+    if config.expert == "human":
+        _accept_given(study, cases)
+    return study
+
+
+def run(study: Study, watcher: Watcher | None = None) -> list[CycleRecord]:
+    """Algorithm 1 to its end; every cycle's record.
+
+    Raises:
+        WaitingForExpert: a human's answers are missing; call again when they are in.
+    """
+    with study.store.lock():
+        collaborate(study, expert_of(study), watcher)
+        return records(study)
+
+
+def train(study: Study, watcher: Watcher | None = None) -> CycleRecord:
+    """The next model, from what is labelled now: the cycle of the last query.
+
+    Raises:
+        WaitingForExpert: the query is not answered yet. UsageError: nothing was asked since the last model.
+    """
+    with study.store.lock():
+        turn = Turn(study, watcher or Unwatched())
+        queries = study.store.queries()
+        query = queries[-1] if queries else turn.ask_base()
+        turn.answer(query, expert_of(study))
+        turn.train(query.cycle)
+        return records(study)[-1]
+
+
+def rank(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
+    """Every pool slice as the newest model sees it, the least certain first.
+
+    Raises:
+        UsageError: no model yet.
+    """
+    with study.store.lock():
+        model = study.store.latest_model()
+        if model is None:
+            raise UsageError(f"{study.store.folder}: there is no model to rank with; run `askance train` first")
+        predictions = Turn(study, watcher or Unwatched()).rank(model.cycle + 1, model)
+    learn = {one.id for one in study.pool()}
+    rows = [
+        {"slice": one.slice_id, "score": one.score, "d_raw": one.d_raw, **one.measures}
+        for one in predictions
+        if one.slice_id in learn
+    ]
+    return sorted(rows, key=lambda row: (row["score"], row["slice"]))
+
+
+def query(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
+    """What is asked now: the open query, or the next one.
+
+    Raises:
+        UsageError: the budget is used up.
+    """
+    with study.store.lock():
+        turn, store = Turn(study, watcher or Unwatched()), study.store
+        model, asked = store.latest_model(), store.queries()
+        if model is None:
+            now = turn.ask_base()
+        elif asked and asked[-1].cycle > model.cycle:
+            now = asked[-1]
+        elif turn.nothing_left(model.cycle + 1):
+            raise UsageError(f"{store.folder}: the budget is used up; raise budget.total in study.toml to ask for more")
+        else:
+            now = turn.ask(model.cycle + 1, model)
+    states = store.states()
+    return [
+        {"cycle": now.cycle, "slice": one.slice_id, "state": states[one.slice_id], "score": one.score, "role": one.role,
+         "why": one.reason}
+        for one in now.asked
+    ]  # fmt: skip
+
+
+def status(study: Study) -> dict[str, Any]:
+    """Where the study stands: slices by state, budget, cycles done, and what comes next."""
+    states, queries, model = study.store.states(), study.store.queries(), study.store.latest_model()
+    counts = {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
+    waiting = [one for one, state in states.items() if state in ("queried", "leased", "answered", "in_review")]
+    if waiting:
+        following = f"answer {len(waiting)} slices of cycle {queries[-1].cycle}"
+    elif model is None or (queries and queries[-1].cycle > model.cycle):
+        following = f"train cycle {queries[-1].cycle if queries else 0}"
+    elif Turn(study, Unwatched()).nothing_left(model.cycle + 1):
+        following = "done: the budget is used up"
+    else:
+        following = f"ask cycle {model.cycle + 1}"
+    budget = study.store.budget()
+    return {"study": study.config.name, "next": following, "states": counts, "budget": budget, "cycles": len(records(study))}
+
+
+def records(study: Study) -> list[CycleRecord]:
+    """What was measured after each cycle, as in log/cycles.jsonl."""
+    return [cast(CycleRecord, cycle.record) for cycle in study.store.cycles()]
+
+
+def report(study: Study, path: Path | None = None, full_supervision: float | None = None) -> Path:
+    """Write the HTML report and give back its path; report.html in the study's folder by default."""
+    target = path or study.store.folder / "report.html"
+    write_report(target, gather(study, full_supervision))
+    return target
+
+
+def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, progress: Progress | None = None) -> list[str]:
+    """Bring the cases of ``found`` that the study does not know into it; their ids.
+
+    New cases go to learn unless ``division`` says otherwise: test and validation are frozen.
+
+    Raises:
+        DataError: problems, other classes or channels than the study's.
+    """
+    if (found.classes, found.channels) != (study.config.classes, study.config.channels):
+        raise DataError(
+            f"{found.name}: classes {found.classes} and channels {found.channels} are not the study's "
+            f"{study.config.classes} and {study.config.channels}"
+        )
+    known = {case.id for case in study.store.cases()}
+    fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in known)})
+    if not fresh.cases:
+        return []
+    sides = division if division.splits is not None else Division(
+        division.pattern, division.table, division.each_case, {case.id: "learn" for case in fresh.cases}
+    )  # fmt: skip
+    cases, _ = study_cases(
+        fresh, axis=str(study.config.grid.axis), division=sides, seed=study.config.seed, progress=progress
+    )
+    with study.store.lock():
+        study.store.add_cases(cases)
+        if study.config.expert == "human":
+            _accept_given(study, cases)
+    return [case.id for case in cases]
+
+
+def relocate(study: Study, folder: Path) -> list[str]:
+    """Find the source files that moved, by their bytes, under ``folder``; ids of the cases whose files were found.
+
+    Raises:
+        SourceMissing, SourceChanged: a file is not there, or has other bytes.
+    """
+    before = study.store.cases()
+    after = relocate_all(before, folder)
+    with study.store.lock():
+        for case in after:
+            study.store.replace_case(case)
+    return [new.id for old, new in zip(before, after) if old != new]
+
+
+def _require_learn(cases: Sequence[Case]) -> None:
+    if not any(case.split == "learn" for case in cases):
+        raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
+
+
+def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:
+    if preset == "paper":
+        return default_grid(cases, axis, limit_px=_PAPER_PIXELS)
+    return default_grid(cases, axis)
+
+
+def _whole_slices(config: StudyConfig) -> StudyConfig:
+    """Preset paper's generator narrows to one pixel, so it trains on whole slices, not crops."""
+    if config.network.generator != "pix2pix":
+        return config
+    return config.model_copy(update={"training": config.training.model_copy(update={"crop": config.grid.size})})
+
+
+def _accept_given(study: Study, cases: Sequence[Case]) -> None:
+    """Take the labels that came with learn's cases as annotations by ``dataset``."""
+    for case in cases:
+        if case.split == "learn" and case.label is not None and case.labelled:
+            volume = read_labels(case.label.path, len(study.config.classes), study.config.ignore)
+            planes = split(volume.array, study.config.grid.axis)
+            names = {one.index: one.id for one in study.store.slices("learn") if one.case == case.id}
+            study.store.save_given([Answer(names[index], planes[index], "dataset") for index in case.labelled])
+
+
+__all__ = [
+    "Study", "add", "init", "query", "rank", "records", "relocate", "report", "run", "status", "train",
+]  # fmt: skip

@@ -1,0 +1,98 @@
+"""Acquisitions on hand-made candidates with a known ranking."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askance.active import acquisition as module
+from askance.active.acquisition import ACQUISITIONS, Candidate, acquisition
+from askance.errors import UsageError
+
+MEASURES = ("score", "d_raw", "entropy", "foreground")
+
+
+def pool(n: int, rng: np.random.Generator) -> list[Candidate]:
+    return [
+        Candidate(f"c{i // 10}/2/{i % 10}", f"p{i // 20}", f"c{i // 10}", i % 10, dict(zip(MEASURES, rng.random(4).round(1))))
+        for i in range(n)
+    ]
+
+
+def test_score_asks_for_the_lowest_estimates_first() -> None:
+    values = {"a/2/0": 0.9, "a/2/1": 0.1, "a/2/2": 0.5}
+    candidates = [Candidate(name, "p", "a", i, {"score": value}) for i, (name, value) in enumerate(values.items())]
+    assert acquisition("score").select(candidates, 2, np.random.default_rng(0)) == ["a/2/1", "a/2/2"]
+
+
+def test_entropy_asks_for_the_highest_first_and_ties_go_by_id() -> None:
+    values = {"b/2/0": 0.5, "a/2/1": 0.5, "a/2/0": 0.9}
+    candidates = [Candidate(name, "p", name[0], 0, {"entropy": value}) for name, value in values.items()]
+    assert acquisition("entropy").select(candidates, 3, np.random.default_rng(0)) == ["a/2/0", "a/2/1", "b/2/0"]
+
+
+def test_foreground_random_takes_empty_slices_only_when_nothing_else_is_left() -> None:
+    candidates = [Candidate(f"a/2/{i}", "p", "a", i, {"foreground": float(i < 3)}) for i in range(6)]
+    chosen = acquisition("foreground-random").select(candidates, 4, np.random.default_rng(0))
+    assert set(chosen[:3]) == {"a/2/0", "a/2/1", "a/2/2"}
+    assert len(chosen) == 4
+
+
+def test_strided_leaves_no_gap_longer_than_its_stride() -> None:
+    candidates = [Candidate(f"a/2/{i}", "p", "a", i) for i in range(100)]
+    chosen = [int(name.split("/")[2]) for name in acquisition("strided").select(candidates, 10, np.random.default_rng(3))]
+    assert np.diff(chosen).tolist() == [10] * 9
+
+
+@pytest.mark.parametrize("name", sorted(ACQUISITIONS))
+@given(size=st.integers(0, 60), n=st.integers(0, 70), seed=st.integers(0, 2**16))
+def test_a_query_has_no_repeats_never_exceeds_its_size_and_does_not_see_the_pool_s_order(
+    name: str, size: int, n: int, seed: int
+) -> None:
+    candidates = pool(size, np.random.default_rng(seed))
+    chosen = acquisition(name).select(candidates, n, np.random.default_rng(seed))
+    assert len(chosen) == len(set(chosen)) == min(n, size)
+    assert set(chosen) <= {one.slice_id for one in candidates}
+    shuffled = [candidates[i] for i in np.random.default_rng(1).permutation(size)]
+    assert acquisition(name).select(shuffled, n, np.random.default_rng(seed)) == chosen
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UsageError, match=r"'best' is not known; wanted one of .*random"):
+        acquisition("best")
+
+
+class _Point:
+    value = "lab.active:Loudest"
+
+    def __init__(self, name: str, found: object) -> None:
+        self.name, self._found = name, found
+
+    def load(self) -> object:
+        return self._found
+
+
+class _Loudest:
+    needs = frozenset({"entropy"})
+
+    def select(self, candidates: list[Candidate], n: int, rng: np.random.Generator) -> list[str]:
+        return [one.slice_id for one in candidates[:n]]
+
+
+class _Greedy(_Loudest):
+    needs = frozenset({"truth"})
+
+
+def test_another_package_adds_an_acquisition_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "entry_points", lambda group: [_Point("loudest", _Loudest)])
+    assert isinstance(acquisition("loudest"), _Loudest)
+
+
+def test_an_acquisition_that_needs_what_ranking_does_not_compute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "entry_points", lambda group: [_Point("greedy", _Greedy), _Point("none", object())])
+    with pytest.raises(UsageError, match=r"needs \['truth'\]"):
+        acquisition("greedy")
+    with pytest.raises(UsageError, match="no needs or no select"):
+        acquisition("none")

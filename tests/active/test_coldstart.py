@@ -1,0 +1,56 @@
+"""The base: spread, patients, slices, random."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from askance.active.coldstart import STARTS
+from askance.config import BudgetConfig
+from askance.errors import ConfigError
+from askance.records import Slice
+
+
+def pool() -> list[Slice]:
+    return [Slice(f"p{p}_{c}", 2, i, f"p{p}", "learn") for p in range(6) for c in "ab" for i in range(10)]
+
+
+def choose(start: str, n: int, seed: int = 0, **budget: object) -> list[str]:
+    return STARTS[start](pool(), n, BudgetConfig(**budget), np.random.default_rng(seed))  # type: ignore[arg-type]
+
+
+def test_a_spread_base_takes_every_patient_before_any_twice() -> None:
+    patients = Counter(name.split("_")[0] for name in choose("spread", 14))
+    assert sorted(patients.values()) == [2, 2, 2, 2, 3, 3]
+
+
+def test_a_spread_base_leaves_the_ends_of_volumes_to_the_last() -> None:
+    indices = [int(name.split("/")[2]) for name in choose("spread", 6 * 2 * 8)]
+    assert set(indices) == set(range(1, 9))
+
+
+def test_a_spread_base_of_everything_is_everything_once() -> None:
+    assert sorted(choose("spread", 120)) == sorted(one.id for one in pool())
+
+
+@pytest.mark.parametrize("start", ["spread", "patients", "random"])
+def test_the_base_follows_from_its_seed(start: str) -> None:
+    assert choose(start, 7, seed=3) == choose(start, 7, seed=3)
+    assert choose(start, 7, seed=3) != choose(start, 7, seed=6)
+
+
+def test_the_paper_s_base_is_all_slices_of_one_patient() -> None:
+    assert {name.split("_")[0] for name in choose("patients", 1)} == {choose("patients", 1)[0].split("_")[0]}
+    assert len(choose("patients", 1)) == 20
+    assert {name[:2] for name in choose("patients", 1, patients=("p2", "p4"))} == {"p2", "p4"}
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\['p9'\]"):
+        choose("patients", 1, patients=("p9",))
+    with pytest.raises(ConfigError, match="no/2/1"):
+        choose("slices", 1, slices=("no/2/1",))
+    with pytest.raises(ConfigError, match="nothing"):
+        choose("slices", 1)

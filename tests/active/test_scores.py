@@ -1,0 +1,74 @@
+"""Scores on hand-made probabilities whose Dice is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from askance.active.scores import confidence_map, expected_dice, foreground_entropy, foreground_share, slice_scores
+from askance.learning.prediction import Outcome
+
+
+def sure(labels: NDArray[np.int64], classes: int = 3, p: float = 1.0) -> NDArray[np.float32]:
+    """(1, K, H, W) probabilities that give ``p`` to each pixel's label and share the rest."""
+    onehot = np.eye(classes)[labels].transpose(2, 0, 1)[None]
+    return (onehot * p + (1 - onehot) * (1 - p) / (classes - 1)).astype(np.float32)
+
+
+def disc(value: int = 1) -> NDArray[np.int64]:
+    rows, columns = np.mgrid[:32, :32]
+    return ((rows - 16) ** 2 + (columns - 16) ** 2 < 64).astype(int) * value
+
+
+def test_a_sure_prediction_expects_a_dice_of_one() -> None:
+    assert expected_dice(sure(disc())) == pytest.approx(1.0)
+
+
+def test_a_sure_empty_slice_scores_one_and_a_doubtful_one_less() -> None:
+    empty = np.zeros((32, 32), int)
+    assert expected_dice(sure(empty)) == pytest.approx(1.0)
+    doubtful = sure(empty)
+    doubtful[0, :, 10, 10] = [0.6, 0.4, 0.0]
+    assert expected_dice(doubtful) == pytest.approx(0.6)
+
+
+def test_expected_dice_is_the_dice_of_truths_drawn_from_the_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    probs = np.zeros((1, 2, 64, 64), np.float32)
+    probs[0, 1] = np.clip(rng.normal(0.1, 0.1, (64, 64)) + 0.7 * (disc().repeat(2, 0).repeat(2, 1) > 0), 0, 1)
+    probs[0, 0] = 1 - probs[0, 1]
+    predicted = probs[0].argmax(0)
+    drawn = [rng.random((64, 64)) < probs[0, 1] for _ in range(200)]
+    dice = [2 * (truth & (predicted > 0)).sum() / (truth.sum() + predicted.sum()) for truth in drawn]
+    assert expected_dice(probs)[0] == pytest.approx(np.mean(dice), abs=0.01)
+
+
+def test_less_certainty_scores_lower_and_has_more_entropy() -> None:
+    steps = [sure(disc(), p=p) for p in (0.99, 0.8, 0.6)]
+    scores, entropies = ([float(f(probs)[0]) for probs in steps] for f in (expected_dice, foreground_entropy))
+    assert scores == sorted(scores, reverse=True)
+    assert entropies == sorted(entropies)
+
+
+def test_scores_stay_in_the_unit_interval_for_any_probabilities() -> None:
+    raw = np.random.default_rng(1).random((20, 4, 16, 16)).astype(np.float32) ** 8
+    probs = raw / raw.sum(1, keepdims=True)
+    assert ((expected_dice(probs) >= 0) & (expected_dice(probs) <= 1)).all()
+    assert ((foreground_entropy(probs) >= 0) & (foreground_entropy(probs) <= 1)).all()
+    assert foreground_share(probs).shape == (20,)
+
+
+def test_the_score_map_is_low_where_the_prediction_is_in_doubt() -> None:
+    probs = sure(disc())
+    probs[0, :, :8, :8] = [[[0.5]], [[0.5]], [[0.0]]]
+    score_map = confidence_map(probs)[0]
+    assert score_map[0, 0] == pytest.approx(0.5)
+    assert score_map[2:, 2:].min() == pytest.approx(1.0)
+
+
+def test_preset_paper_scores_by_its_discriminator_and_preset_askance_does_not() -> None:
+    probs, patches = sure(disc()), np.full((1, 4, 4), -2.0, np.float32)
+    outcome = Outcome(probs, np.ones(1, np.float32), patches)
+    assert slice_scores(outcome, "paper") == pytest.approx(1 / (1 + np.exp(2.0)))
+    assert slice_scores(outcome, "askance") == pytest.approx(1.0)
