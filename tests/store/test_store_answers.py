@@ -106,9 +106,21 @@ def test_another_answer_is_a_new_version_and_the_old_one_stays(asked: Store) -> 
 
 
 def test_a_slice_that_was_not_asked_takes_no_answer(asked: Store) -> None:
-    for slice_id, message in (("c1/2/1", "is pool and cannot become accepted"), ("t1/2/0", "belongs to test")):
+    for slice_id, message in (("c1/2/1", "was not asked: it is in the pool"), ("t1/2/0", "belongs to test")):
         with pytest.raises(StudyError, match=message):
             asked.save_answer(slice_id, labels(0), "simulated")
+
+
+def test_labels_that_came_with_the_data_need_no_question_and_replace_no_answer(asked: Store) -> None:
+    by_hand = asked.save_answer("c1/2/0", labels(1), "ann")
+    given = [Answer(slice_id, labels(2), "dataset") for slice_id in ("c1/2/0", "c1/2/1", "c2/2/3")]
+    for _ in range(2):
+        asked.save_given(given)
+    assert asked.annotations()[0] == by_hand
+    assert [one.author for one in asked.annotations(latest=False)] == ["ann", "dataset", "dataset"]
+    assert {asked.state(answer.slice_id) for answer in given} == {"accepted"}
+    with pytest.raises(StudyError, match="belongs to test"):
+        asked.save_given([Answer("t1/2/0", labels(2), "dataset")])
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,31 @@ def encode(answer: Answer, classes: int) -> bytes:
     return arrays.encode(labels=labels)
 
 
+def save_asked(
+    connection: sa.Connection, folder: Path, answers: Sequence[Answer], encoded: Sequence[bytes]
+) -> list[Annotation]:
+    """``save`` for slices that were asked.
+
+    Raises:
+        StudyError: a slice that is still in the pool.
+    """
+    for slice_id, state in slices.states_of(connection, [answer.slice_id for answer in answers]).items():
+        if state == "pool":
+            raise StudyError(f"slice {slice_id!r} was not asked: it is in the pool; ask for it in a query first")
+    return save(connection, folder, answers, encoded)
+
+
+def save_given(connection: sa.Connection, folder: Path, answers: Sequence[Answer], encoded: Sequence[bytes]) -> None:
+    """``save`` for labels that came with the data, asked or not; a slice that has an annotation keeps it.
+
+    Raises:
+        StudyError: an unknown slice, or one that belongs to test or validation.
+    """
+    known = {one.slice_id for one in load(connection, [answer.slice_id for answer in answers])}
+    fresh = [(answer, data) for answer, data in zip(answers, encoded, strict=True) if answer.slice_id not in known]
+    save(connection, folder, [answer for answer, _ in fresh], [data for _, data in fresh])
+
+
 def save(connection: sa.Connection, folder: Path, answers: Sequence[Answer], encoded: Sequence[bytes]) -> list[Annotation]:
     """Store each answer as its slice's next version and accept it, all or none.
 

@@ -13,9 +13,10 @@ from askance.store import schema
 from askance.store.cases import natural
 
 #: From each state, where a slice may go. ``queried`` goes straight on where no lease or review is in use, ``accepted``
-#: to itself where an answer gets a new version, and to ``leased`` where it is reopened.
+#: to itself where an answer gets a new version, and to ``leased`` where it is reopened. From ``pool`` to ``accepted``
+#: goes only what was labelled when it came (``answers.save_given``).
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    "pool": frozenset({"queried"}),
+    "pool": frozenset({"queried", "accepted"}),
     "queried": frozenset({"leased", "answered", "accepted", "skipped", "unreadable"}),
     "leased": frozenset({"queried", "answered", "accepted", "skipped", "unreadable"}),
     "answered": frozenset({"leased", "in_review", "accepted"}),

@@ -177,8 +177,14 @@ class Store:
             AnswerError: wrong type, shape or class id.
             StudyError: an unknown slice, or one that was not asked.
         """
-        encoded = [answers.encode(answer, len(self.config.classes)) for answer in given]
-        return self._database.write(answers.save, self.folder, given, encoded)
+        return self._database.write(answers.save_asked, self.folder, given, self._encoded(given))
+
+    def save_given(self, given: Sequence[Answer]) -> None:
+        """Accept labels that came with the data, asked or not; a slice that has an annotation keeps it."""
+        self._database.write(answers.save_given, self.folder, given, self._encoded(given))
+
+    def _encoded(self, given: Sequence[Answer]) -> list[bytes]:
+        return [answers.encode(answer, len(self.config.classes)) for answer in given]
 
     def set_aside(self, slice_id: str, state: SetAsideState, reason: str, author: str) -> None:
         """Mark a slice that was asked as ``skipped`` or ``unreadable``; a later answer lifts it."""
