@@ -60,9 +60,7 @@ def _read_planes(study: Study, case: Case, path: Path) -> NDArray[np.uint8]:
     return split(volume.array, study.config.grid.axis)
 
 
-def _add_answer(
-    drawings: Drawings, study: Study, query: Query, name: str, plane: NDArray[np.uint8], author: str
-) -> None:
+def _add_answer(drawings: Drawings, study: Study, query: Query, name: str, plane: NDArray[np.uint8], author: str) -> None:
     labels, proposal = np.ascontiguousarray(plane), shown_proposal(study, query, name)
     if _is_stored(study, name, labels, author):
         return
@@ -78,9 +76,7 @@ def _is_stored(study: Study, name: str, labels: NDArray[np.uint8], author: str) 
     return any(np.array_equal(study.store.read_annotation(one), labels) for one in versions)
 
 
-def _drawn_beside(
-    study: Study, query: Query, case: Case, planes: NDArray[np.uint8], taken: Sequence[int]
-) -> list[str]:
+def _drawn_beside(study: Study, query: Query, case: Case, planes: NDArray[np.uint8], taken: Sequence[int]) -> list[str]:
     """Slices that are not ``taken`` and hold what neither the model nor an annotation put there."""
     axis, shown = study.config.grid.axis, annotations_of(study, case, latest=False)
     drawn = []

@@ -81,7 +81,8 @@ def read_answers(study: Study, folder: Path, author: str, accept_unchanged: bool
     marks = read_sheet(folder / "query.csv", slice_ids)
     if not marks:
         raise AnswerError(f"{folder / 'query.csv'}: no slice has a status; fill in done, skip or unreadable")
-    by_status = {status: tuple(one for one in slice_ids if _status(one, marks) == status) for status in ("done", *_ASIDE, "")}
+    statuses = ("done", "skip", "unreadable", "")
+    by_status = {status: tuple(one for one in slice_ids if _status(one, marks) == status) for status in statuses}
     drawings, states = read_drawings(study, query, folder, by_status["done"], author), study.store.states()
     _require_takeable(folder, drawings, accept_unchanged, [one for one in marks if _comes_late(states[one], marks[one])])
     study.store.save_answers(drawings.answers)
@@ -102,9 +103,7 @@ def _write_volumes(study: Study, query: Query, slice_ids: Sequence[str], draft: 
 
 def _write_texts(study: Study, query: Query, slice_ids: Sequence[str], draft: Path) -> None:
     config, first = study.config, study.store.case(next(iter(by_case(slice_ids))))
-    way = readme(
-        config.name, query.cycle, len(slice_ids), image_name(first, 0), labels_name(first), query.model is not None
-    )
+    way = readme(config.name, query.cycle, len(slice_ids), image_name(first, 0), labels_name(first), query.model is not None)
     texts = {
         "README.txt": way,
         "labels.txt": snap_labels(config.classes),

@@ -42,7 +42,7 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def read_sheet(path: Path, slice_ids: Sequence[str]) -> dict[str, Mark]:
-    """The marks by slice id; ``slice_ids`` are those asked, row ``nr`` being number nr - 1. Rows without status are left out.
+    """The marks by slice id; row ``nr`` is of ``slice_ids[nr - 1]``. Rows without status are left out.
 
     Raises:
         AnswerError: not a table, a row that is not known or stands twice, or a status that is none; up to ten are listed.
@@ -104,11 +104,10 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise AnswerError(f"{path}: cannot be read ({error.strerror}); wanted the table as `askance query` wrote it") from None
-    encodings = ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252")
-    for encoding in encodings:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise AnswerError(f"{path}: is not text; save the table as CSV (UTF-8)")
+        raise AnswerError(f"{path}: cannot be read ({error.strerror}); wanted the table that was written there") from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")

@@ -73,9 +73,7 @@ def snap_labels(classes: Sequence[str]) -> str:
 def slicer_colours(classes: Sequence[str]) -> str:
     """labels.ctbl, 3D Slicer's colour table; spaces in names become underscores, as its format wants."""
     labels = _labels(classes)
-    lines = [
-        f"{value} {'_'.join(name.split())} {red} {green} {blue} 255\n" for value, name, (red, green, blue) in labels
-    ]
+    lines = [f"{value} {'_'.join(name.split())} {red} {green} {blue} 255\n" for value, name, (red, green, blue) in labels]
     return f"# Color table file labels.ctbl\n# {len(labels) + 1} values\n0 background 0 0 0 0\n" + "".join(lines)
 
 
