@@ -91,9 +91,9 @@ def read_image(path: Path) -> Volume:
         FormatError, GeometryError: as ``open_voxels``, or a voxel is not finite.
     """
     stored = open_voxels(path)
-    array = np.moveaxis(stored.block(2, 0, stored.header.shape[2]), 0, 2)
-    check_finite(array, path)
-    return Volume(array, stored.header.affine, stored.header.spacing_mm)
+    planes = stored.block(2, 0, stored.header.shape[2])
+    check_finite(planes, path, axis=2)
+    return Volume(np.moveaxis(planes, 0, 2), stored.header.affine, stored.header.spacing_mm)
 
 
 def check_image(path: Path) -> Header:
@@ -105,24 +105,23 @@ def check_image(path: Path) -> Header:
     stored = open_voxels(path)
     low, high = np.inf, -np.inf
     for start, block in stored.blocks(axis=2):
-        check_finite(np.moveaxis(block, 0, 2), path, start)
+        check_finite(block, path, 2, start)
         low, high = min(low, float(block.min())), max(high, float(block.max()))
     if low == high:
         raise FormatError(f"{path}: empty: every voxel is {low:g}, wanted an image; leave the case out or export it again")
     return stored.header
 
 
-def check_finite(array: NDArray[Any], path: Path, start: int = 0) -> None:
-    """Checks that no voxel of ``array`` (X, Y, Z), which begins at index ``start`` of the third axis, is NaN or infinite.
+def check_finite(planes: NDArray[Any], path: Path, axis: int, start: int = 0) -> None:
+    """Checks that no voxel of ``planes`` (n, h, w), from index ``start`` on along file ``axis``, is NaN or infinite.
 
     Raises:
         FormatError: says how many are not, and where the first is.
     """
-    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
-        first = _first_voxel(~finite, start)
+    if planes.dtype.kind == "f" and not (finite := np.isfinite(planes)).all():
         raise FormatError(
-            f"{path}: found {np.count_nonzero(~finite)} voxels that are NaN or infinite, first {first}; "
-            "wanted finite numbers; mend the volume or leave the case out"
+            f"{path}: found {np.count_nonzero(~finite)} voxels that are NaN or infinite, "
+            f"first {_first_voxel(~finite, axis, start)}; wanted finite numbers; mend the volume or leave the case out"
         )
 
 
@@ -136,8 +135,8 @@ def read_labels(path: Path, classes: int, ignore: int | None) -> Volume:
     stored = open_voxels(path)
     labels = np.empty(stored.header.shape, np.uint8)
     for start, block in stored.blocks(axis=2):
-        planes = np.moveaxis(block, 0, 2)
-        labels[:, :, start : start + len(block)] = _class_ids(planes, classes, ignore, path, start)
+        ids = _class_ids(block, classes, ignore, path, start)
+        labels[:, :, start : start + len(block)] = np.moveaxis(ids, 0, 2)
     return Volume(labels, stored.header.affine, stored.header.spacing_mm)
 
 
@@ -194,9 +193,12 @@ def _require_readable(path: Path) -> None:
         raise FormatError(f"{path}: cannot be read ({error.strerror}); check what it is and its permissions") from None
 
 
-def _first_voxel(mask: NDArray[np.bool_], start: int) -> str:
-    x, y, z = (int(i) for i in np.unravel_index(int(mask.argmax()), mask.shape))
-    return f"at index ({x}, {y}, {z + start})"
+def _first_voxel(mask: NDArray[np.bool_], axis: int, start: int) -> str:
+    """Where the first True of planes (n, h, w) along file ``axis`` stands, in file order."""
+    plane, row, column = (int(i) for i in np.unravel_index(int(mask.argmax()), mask.shape))
+    index = [row, column]
+    index.insert(axis, plane + start)
+    return f"at index {tuple(index)}"
 
 
 def _class_ids(planes: NDArray[Any], classes: int, ignore: int | None, path: Path, start: int) -> NDArray[np.uint8]:
@@ -209,7 +211,7 @@ def _class_ids(planes: NDArray[Any], classes: int, ignore: int | None, path: Pat
         found = ", ".join(f"{value:g}" for value in values[:5].tolist()) + (", ..." if len(values) > 5 else "")
         also = "" if ignore is None else f" or {ignore} (ignore)"
         raise LabelError(
-            f"{path}: found label values {found}, first {_first_voxel(wrong, start)}; wanted 0 to {classes - 1}{also}; "
+            f"{path}: found label values {found}, first {_first_voxel(wrong, 2, start)}; wanted 0 to {classes - 1}{also}; "
             "correct the file or the list of classes"
         )
     return np.where(ignored, IGNORE, np.where(known, whole, 0)).astype(np.uint8)

@@ -3,6 +3,9 @@
 SimpleITK's arrays are (z, y, x); ours are in file order (x, y, z). Messages never quote ITK's: they may hold header text.
 """
 
+# mypy: allow-untyped-calls
+# (SimpleITK has no complete types.)
+
 from __future__ import annotations
 
 import zlib

@@ -4,6 +4,9 @@ Messages never quote the header's texts or nibabel's: both may hold a patient's 
 of another and nothing else of it: no description, no extensions.
 """
 
+# mypy: allow-untyped-calls
+# (nibabel has no complete types.)
+
 from __future__ import annotations
 
 import gzip
@@ -99,14 +102,14 @@ def _require_whole(path: Path, proxy: Any) -> None:
 def _decompress(path: Path, proxy: Any) -> NDArray[Any]:
     # By hand rather than through nibabel: reading on to the end of the stream is what checks gzip's checksum.
     voxels: NDArray[Any] = np.empty(proxy.shape, proxy.dtype, order="F")
-    view = memoryview(voxels.reshape(-1, order="F").view(np.uint8))
+    view = voxels.reshape(-1, order="F").view(np.uint8)
     filled = 0
     try:
         with gzip.open(path) as stream:
             stream.seek(proxy.offset)
             while chunk := stream.read(_CHUNK_BYTES):
                 taken = chunk[: len(view) - filled]
-                view[filled : filled + len(taken)] = taken
+                view[filled : filled + len(taken)] = np.frombuffer(taken, np.uint8)
                 filled += len(taken)
     except (OSError, EOFError, zlib.error):
         raise FormatError(f"{path}: truncated or corrupt: its compressed stream breaks off; copy it again") from None

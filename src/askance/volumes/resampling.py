@@ -81,5 +81,5 @@ def _places(n_in: int, spacing_in: float, n_out: int, spacing_out: float) -> NDA
     """Where the target's pixel centres lie, in source pixels."""
     ratio = _ratio(spacing_in, spacing_out)
     if ratio == 1:
-        return np.arange(n_out) + float(int((n_in - n_out) / 2))  # int() rounds towards zero
-    return (np.arange(n_out) - (n_out - 1) / 2) * ratio + (n_in - 1) / 2
+        return np.arange(n_out, dtype=np.float64) + float(int((n_in - n_out) / 2))  # int() rounds towards zero
+    return (np.arange(n_out, dtype=np.float64) - (n_out - 1) / 2) * ratio + (n_in - 1) / 2

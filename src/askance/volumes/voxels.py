@@ -5,6 +5,7 @@ Knows arrays and affines; does not know file formats.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,22 +52,29 @@ class Stored:
 
     def block(self, axis: int, start: int, stop: int) -> NDArray[Any]:
         """Planes (stop - start, h, w) along ``axis``: native integers where the file holds such unscaled, else float32."""
-        planes = np.moveaxis(self.raw, axis, 0)[start:stop]
-        if self.slope == 1.0 and self.inter == 0.0 and planes.dtype.kind in "iu":
-            return np.ascontiguousarray(planes, dtype=planes.dtype.newbyteorder("="))
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which check_finite refuses
-            values = np.ascontiguousarray(planes, dtype=np.float32)
-        if self.slope != 1.0 or self.inter != 0.0:
-            values *= np.float32(self.slope)
-            values += np.float32(self.inter)
-        return values
+        return self._values(np.moveaxis(self.raw, axis, 0)[start:stop])
+
+    def sample(self, axis: int, voxels: int = 2_000_000) -> NDArray[Any]:
+        """Every plane along ``axis`` (D, h', w'), thinned evenly in plane to about ``voxels`` voxels at most."""
+        step = math.ceil(math.sqrt(self.raw.size / voxels))
+        return self._values(np.moveaxis(self.raw, axis, 0)[:, ::step, ::step])
 
     def blocks(self, axis: int, voxels: int = 2**22) -> Iterator[tuple[int, NDArray[Any]]]:
         """Every plane along ``axis`` once: (index of the first, planes), at most about ``voxels`` voxels at a time."""
         depth = self.header.shape[axis]
-        step = max(1, voxels * depth // int(np.prod(self.header.shape)))
+        step = max(1, voxels * depth // self.raw.size)
         for start in range(0, depth, step):
             yield start, self.block(axis, start, min(depth, start + step))
+
+    def _values(self, planes: NDArray[Any]) -> NDArray[Any]:
+        if self.slope == 1.0 and self.inter == 0.0 and planes.dtype.kind in "iu":
+            return np.ascontiguousarray(planes, dtype=planes.dtype.newbyteorder("="))
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which check_finite refuses
+            values = np.array(planes, dtype=np.float32, order="C")
+        if self.slope != 1.0 or self.inter != 0.0:
+            values *= np.float32(self.slope)
+            values += np.float32(self.inter)
+        return values
 
 
 def header_from(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], dtype: np.dtype[Any]) -> Header:

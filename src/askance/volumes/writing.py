@@ -13,6 +13,8 @@ from pathlib import Path
 
 from askance.errors import StudyError
 
+_PREFIX = ".partial-"
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -23,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StudyError: the folder cannot be written to, or the disk is full.
     """
-    temporary = path.with_name(f".partial-{os.getpid()}-{threading.get_ident()}-{path.name}")
+    temporary = path.with_name(f"{_PREFIX}{os.getpid()}-{threading.get_ident()}-{path.name}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -36,3 +38,9 @@ def replacing(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Removes what a killed process left half written in ``folder``; only for who alone writes there."""
+    for leftover in folder.glob(f"{_PREFIX}*"):
+        leftover.unlink(missing_ok=True)
