@@ -7,7 +7,6 @@ block, so that memory stays small however large the volume. Knows images; does n
 from __future__ import annotations
 
 import errno
-import errno
 import json
 import shutil
 from collections import OrderedDict
