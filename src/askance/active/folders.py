@@ -51,7 +51,17 @@ def made_whole(folder: Path) -> Iterator[Path]:
 
 
 def copy_source(source: Source, target: Path) -> None:
-    """Copies a file of the user's byte for byte, if it still has the bytes that the study knows.
+    """Copies a file of the user's byte for byte.
+
+    Raises:
+        SourceMissing, SourceChanged: as ``require_unchanged``.
+    """
+    require_unchanged(source)
+    shutil.copyfile(source.path, target)
+
+
+def require_unchanged(source: Source) -> None:
+    """Checks that a file of the user's has the bytes that the study knows.
 
     Raises:
         SourceMissing: it is not where it was.
@@ -61,7 +71,6 @@ def copy_source(source: Source, target: Path) -> None:
         raise SourceMissing(f"{source.path}: is not there any more; bring it back, or `askance relocate` the study's files")
     if hash_file(source.path).sha256 != source.sha256:
         raise SourceChanged(f"{source.path}: has other bytes than the study knows; bring back the file it was made from")
-    shutil.copyfile(source.path, target)
 
 
 def suffix_of(path: Path) -> str:

@@ -59,12 +59,7 @@ class Study:
 
     def extent(self, case: Case) -> tuple[int, int]:
         """Rows and columns of the grid that the slices of ``case`` cover."""
-        axes = [axis for axis in range(3) if axis != self.config.grid.axis]
-        pixels = [
-            min(size, math.ceil(case.shape[axis] * case.spacing_mm[axis] / spacing))
-            for axis, size, spacing in zip(axes, self.config.grid.size, self.config.grid.spacing_mm)
-        ]
-        return pixels[0], pixels[1]
+        return extent_on(self.grid, case)
 
     def inplane(self, case: Case) -> tuple[tuple[int, int], tuple[float, float]]:
         """Shape in pixels and spacing in mm of the slices of ``case``, as in its file."""
@@ -103,6 +98,16 @@ class Study:
     def validation_ids(self) -> set[str]:
         """Slices drawn for the study's unassisted validation: answered, counted, never trained on."""
         return {asked.slice_id for query in self.store.queries() for asked in query.asked if asked.role == "validation"}
+
+
+def extent_on(grid: Grid, case: Case) -> tuple[int, int]:
+    """Rows and columns of ``grid`` that the slices of ``case`` cover."""
+    axes = [axis for axis in range(3) if axis != grid.axis]
+    pixels = [
+        min(size, math.ceil(case.shape[axis] * case.spacing_mm[axis] / spacing))
+        for axis, size, spacing in zip(axes, grid.size, grid.spacing_mm)
+    ]
+    return pixels[0], pixels[1]
 
 
 def by_case(slice_ids: Sequence[str]) -> dict[str, list[int]]:

@@ -6,14 +6,11 @@ Knows neither the study nor its files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import nibabel as nib
-import numpy as np
 from numpy.typing import ArrayLike
 
 from askance.records import IGNORE
-from askance.volumes.geometry import PLANES
+from askance.volumes.geometry import PLANES, axis_named
 
 RGB = tuple[int, int, int]
 
@@ -85,10 +82,9 @@ def readme(study: str, cycle: int, count: int, images: str, labels: str, assiste
     )
 
 
-def whereabouts(affine: ArrayLike, axis: int, index: int) -> dict[str, Any]:
+def whereabouts(affine: ArrayLike, axis: int, index: int) -> dict[str, str]:
     """``plane`` in words, and the slice's voxel index as ``itksnap`` (from 1) and ``slicer`` (from 0) show it."""
-    patient_axis = int(nib.io_orientation(np.asarray(affine, dtype=np.float64))[axis, 0])
-    plane = next(name for name, across in PLANES.items() if across == patient_axis)
+    plane = next(name for name in PLANES if axis_named(name, affine) == axis)
     return {"plane": plane, "itksnap": f"{'xyz'[axis]} = {index + 1}", "slicer": f"{'IJK'[axis]} = {index}"}
 
 

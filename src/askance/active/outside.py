@@ -1,0 +1,197 @@
+"""Volumes outside the study: a model's folder labels them as they came in, and says which slices somebody should look at.
+
+Knows model.json and files; no study is needed.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.folders import made_whole, suffix_of
+from askance.active.ranking import describe
+from askance.active.scores import MEASURES
+from askance.active.study import extent_on
+from askance.active.viewers import whereabouts
+from askance.config import StudyConfig, parse
+from askance.errors import FormatError, UsageError
+from askance.learning.checkpoints import load_weights
+from askance.learning.prediction import Outcome, Predictor
+from askance.learning.training import Shape
+from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
+from askance.volumes.cache import SliceCache
+from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like
+from askance.volumes.geometry import Grid, inplane, inplane_spacing, stitch
+
+_CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A case outside the study: what the model says of its slices, and the share of its pixels that lie off the grid."""
+
+    case: Case
+    predictions: Sequence[Prediction]
+    outside_grid: float
+
+
+def predict_files(
+    model_folder: Path,
+    files: Sequence[Path],
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+    threshold: float | None = None,
+) -> list[dict[str, Any]]:
+    """Label ``files`` into ``out``: ``CASE`` in the geometry and format that came in, and a row a case for a summary.
+
+    ``scores.csv`` has a score a slice, ``to_check.csv`` those below ``threshold`` (None: the model's own for
+    pseudo-labels), worst first. Files are channels CASE_0000, CASE_0001 of a case where the model wants several. Pixels
+    beyond the model's working grid are background; the tables' ``outside_grid`` gives their share.
+
+    Raises:
+        FormatError: no model there, one without its settings, or a file that cannot be read; GeometryError: channels that
+            do not fit each other.
+        UsageError: files that are no cases of the model's channels, ``out`` is not empty, or a wrong threshold.
+        StudyError: ``out`` cannot be written.
+    """
+    predictor, config, model_id = _load(model_folder)
+    limit = config.pseudo.threshold if threshold is None else threshold
+    if not 0 <= limit <= 1:
+        raise UsageError(f"the threshold is {limit}; wanted a score from 0 to 1")
+    cases = [_case(name, paths) for name, paths in _grouped(files, len(config.channels)).items()]
+    grid, results = Grid.from_config(config.grid), []
+    with made_whole(out) as draft:
+        for done, case in enumerate(cases, start=1):
+            outcome = _outcome(predictor, grid, case)
+            write_labels_like(draft / _labels_name(case), _labels(grid, outcome, case), case.images[0].path)
+            results.append(_Found(case, _described(outcome, config, model_id, case), _share_outside(grid, case)))
+            if progress is not None:
+                progress(done, len(cases))
+        _write_csv(draft / "scores.csv", [row for found in results for row in _score_rows(found)])
+        _write_csv(draft / "to_check.csv", _rows_to_check(results, limit))
+    return [_summary(found, limit, out) for found in results]
+
+
+def _load(folder: Path) -> tuple[Predictor, StudyConfig, str]:
+    """The networks ready to predict, the settings they were trained with, and the model's name."""
+    states, info = load_weights(folder)
+    if not isinstance(info.get("config"), dict):
+        raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
+    config = parse(info["config"], where=str(folder / "model.json"))
+    shape = Shape(len(config.channels), len(config.classes), config.grid.size)
+    return Predictor(states, shape, config.network, config.training), config, folder.resolve().name
+
+
+def _grouped(files: Sequence[Path], channels: int) -> dict[str, tuple[Path, ...]]:
+    """Files by case, in the order of their channels.
+
+    Raises:
+        UsageError: a channel is missing, too many or there twice; or no file at all.
+    """
+    numbered: dict[str, dict[int, Path]] = {}
+    for path in files:
+        match = _CHANNEL.fullmatch(stem_of(path))
+        if channels > 1 and match is None:
+            raise UsageError(f"{path}: has no channel number; the model has {channels} channels: CASE_0000, CASE_0001, ...")
+        alone = match is None or (channels == 1 and int(match["channel"]) > 0)  # a name may end in four digits of its own
+        case, channel = (stem_of(path), 0) if match is None or alone else (match["case"], int(match["channel"]))
+        if channel in numbered.setdefault(case, {}):
+            raise UsageError(f"{path} and {numbered[case][channel]} are both case {case}; predict them in separate calls")
+        numbered[case][channel] = path
+    if not numbered:
+        raise UsageError("no file to predict; name volumes (.nii.gz, .nii, .nrrd, .mha)")
+    for case, found in numbered.items():
+        if sorted(found) != list(range(channels)):
+            raise UsageError(f"case {case}: found channels {sorted(found)}; wanted {list(range(channels))}, a file each")
+    return {case: tuple(found[channel] for channel in range(channels)) for case, found in numbered.items()}
+
+
+def _case(name: str, paths: Sequence[Path]) -> Case:
+    headers = [read_header(path) for path in paths]
+    for path, header in zip(paths, headers):
+        require_same_geometry(headers[0], header, paths[0], path)
+    affine = cast(Affine, tuple(tuple(float(value) for value in row) for row in headers[0].affine))
+    images = tuple(hash_file(path) for path in paths)
+    return Case(name, name, "test", images, None, headers[0].shape, headers[0].spacing_mm, affine)
+
+
+def _outcome(predictor: Predictor, grid: Grid, case: Case) -> Outcome:
+    """What the networks say, of slices prepared as a study's are: by the same cache, kept for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="askance-") as folder:
+        cache = SliceCache(Path(folder), grid, len(case.images))
+        cache.build([case])
+        return predictor(cache.case(case.id).astype(np.float32), extent_on(grid, case))
+
+
+def _labels(grid: Grid, outcome: Outcome, case: Case) -> NDArray[np.uint8]:
+    """(X, Y, Z) class ids, probabilities interpolated to the file's pixels before the choice."""
+    first, second = inplane(grid.axis)
+    shape, spacing_mm = (case.shape[first], case.shape[second]), inplane_spacing(case.spacing_mm, grid.axis)
+    planes = [grid.probs_from_grid(probs, shape, spacing_mm).argmax(0).astype(np.uint8) for probs in outcome.probs]
+    return stitch(np.stack(planes), grid.axis)
+
+
+def _described(outcome: Outcome, config: StudyConfig, model_id: str, case: Case) -> list[Prediction]:
+    indices = list(range(len(outcome.probs)))
+    ids = [slice_id(case.id, config.grid.axis, index) for index in indices]
+    return describe(outcome, config.preset, model_id, ids, indices, list(MEASURES))
+
+
+def _share_outside(grid: Grid, case: Case) -> float:
+    reach = zip(inplane(grid.axis), grid.size, grid.spacing_mm)
+    return 1 - math.prod(min(1.0, size * mm / (case.shape[k] * case.spacing_mm[k])) for k, size, mm in reach)
+
+
+def _labels_name(case: Case) -> str:
+    return f"{case.id}{suffix_of(case.images[0].path)}"
+
+
+def _score_rows(found: _Found) -> list[dict[str, Any]]:
+    return [
+        {
+            "slice_id": one.slice_id,
+            "case": found.case.id,
+            **whereabouts(found.case.affine, *parse_slice_id(one.slice_id)[1:]),
+            "score": f"{one.score:.4f}",
+            **({} if one.d_raw is None else {"d_raw": f"{one.d_raw:.4f}"}),
+            **{name: f"{value:.4f}" for name, value in one.measures.items()},
+            "outside_grid": f"{found.outside_grid:.3f}",
+        }
+        for one in found.predictions
+    ]
+
+
+def _rows_to_check(results: Sequence[_Found], limit: float) -> list[dict[str, Any]]:
+    scored = [
+        (one.score, row) for found in results for one, row in zip(found.predictions, _score_rows(found)) if one.score < limit
+    ]
+    return [row for _, row in sorted(scored, key=lambda item: (item[0], item[1]["slice_id"]))]
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = list(rows[0]) if rows else ["slice_id", "case", "plane", "itksnap", "slicer", "score", "outside_grid"]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _summary(found: _Found, limit: float, out: Path) -> dict[str, Any]:
+    scores = [one.score for one in found.predictions]
+    return {
+        "case": found.case.id,
+        "labels": str(out / _labels_name(found.case)),
+        "slices": len(scores),
+        "score": round(float(np.mean(scores)), 4),
+        "to_check": sum(score < limit for score in scores),
+        "outside_grid": round(found.outside_grid, 3),
+    }
