@@ -1,9 +1,10 @@
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -56,11 +57,8 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def scanners(path: Path) -> list[str]:
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        found = list(connection.scalars(sa.text("SELECT scanner FROM cases")))
-    engine.dispose()
-    return found
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT scanner FROM cases")]
 
 
 def test_the_newest_migration_is_the_one_the_schema_names() -> None:
@@ -93,7 +91,7 @@ def test_a_migration_that_fails_changes_nothing(store: Store, later: Path) -> No
     (later / "versions" / "later.py").write_text(script)
     with pytest.raises(RuntimeError, match="half way"):
         Store.open(store.folder)
-    with pytest.raises(sa.exc.OperationalError, match="no such column"):
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
         scanners(store.folder / "study.db")
 
 

@@ -81,7 +81,7 @@ class Store:
         return cls(folder, settings, database)
 
     def close(self) -> None:
-        """Let go of the database; the store cannot be used any more."""
+        """Let go of the database's file."""
         self._database.close()
 
     def __enter__(self) -> Store:
