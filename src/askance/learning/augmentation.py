@@ -42,7 +42,7 @@ def crop_and_turn(
     Args:
         images: (N, C, H, W) float32; sampled linearly, 0 outside.
         labels: (N, H, W) uint8; sampled at the nearest pixel, 0 outside.
-        centres: (N, 2) float32, row and column in pixels.
+        centres: (N, 2) float32, row and column in pixels; pixel k lies between k and k + 1.
         size: rows and columns of the crops.
         strength: the ranges.
         generator: of all that is random here.
@@ -88,10 +88,10 @@ def _sampling_grid(
     scale = ((torch.rand(n, generator=generator) * 2 - 1) * strength.scale).exp()
     flips = torch.randint(0, 2, (n, 2), generator=generator).float() * 2 - 1 if strength.flip else torch.ones(n, 2)
     rows, columns = torch.meshgrid(
-        torch.arange(size[0]) - (size[0] - 1) / 2, torch.arange(size[1]) - (size[1] - 1) / 2, indexing="ij"
+        torch.arange(size[0]) + (1 - size[0]) / 2, torch.arange(size[1]) + (1 - size[1]) / 2, indexing="ij"
     )
     offsets = torch.stack([rows, columns], -1)[None] * (flips * scale[:, None])[:, None, None]
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
     row = cosine * offsets[..., 0] - sine * offsets[..., 1] + centres[:, 0, None, None]
     column = sine * offsets[..., 0] + cosine * offsets[..., 1] + centres[:, 1, None, None]
-    return torch.stack([(2 * column + 1) / source[1] - 1, (2 * row + 1) / source[0] - 1], -1)
+    return torch.stack([2 * column / source[1] - 1, 2 * row / source[0] - 1], -1)

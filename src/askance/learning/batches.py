@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from askance.config import TrainingConfig
+from askance.errors import TrainingError
 from askance.learning.augmentation import STRENGTHS, change_intensities, crop_and_turn
 from askance.records import IGNORE
 
@@ -54,12 +55,20 @@ class Batch:
 
 
 class Batches:
-    """Augmented batches of ``config.batch`` crops; ``self[step]`` is the batch of that step."""
+    """Augmented batches of ``config.batch`` crops; ``self[step]`` is the batch of that step.
+
+    ``share`` of each are pseudo-labels, but for at least one slice that an expert labelled: D's truths are these alone.
+
+    Raises:
+        TrainingError: no slice has an expert's label.
+    """
 
     def __init__(self, data: TrainingData, source: ImageSource, config: TrainingConfig, share: float, seed: int) -> None:
         self._data, self._source, self._config, self._seed = data, source, config, seed
         self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
-        self._pseudo_each = round(share * config.batch) if len(self._pseudo) else 0
+        if not len(self._real):
+            raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")
+        self._pseudo_each = min(round(share * config.batch), config.batch - 1) if len(self._pseudo) else 0
         self._boxes = np.stack([_foreground_box(label) for label in data.labels])
         self._crop = _crop_size(config.crop, data.labels.shape[1:])
 
@@ -98,14 +107,18 @@ class Batches:
         return np.array([orders[place // len(members)][place % len(members)] for place in places])
 
     def _centres(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Rows and columns to crop around: mostly within the foreground's box, never looking past the slice's edge."""
+        """Rows and columns to crop around: mostly within the foreground's box, never looking past the slice's edge.
+
+        Corners lie between pixels, so that a crop that is neither turned nor scaled copies its pixels.
+        """
         grid = np.array(self._data.labels.shape[1:])
         half, extents = np.array(self._crop) / 2, np.maximum(self._data.extents[chosen], self._crop)
         low, high = (grid - extents) / 2 + half, (grid + extents) / 2 - half
         anywhere = rng.uniform(low, high)
         near = rng.uniform(self._boxes[chosen, 0], self._boxes[chosen, 1])
         use_near = (rng.random(len(chosen)) < _NEAR_FOREGROUND) & (self._boxes[chosen, 1, 0] > 0)
-        centres: NDArray[np.float32] = np.clip(np.where(use_near[:, None], near, anywhere), low, high).astype(np.float32)
+        corners = np.rint(np.clip(np.where(use_near[:, None], near, anywhere), low, high) - half)
+        centres: NDArray[np.float32] = (corners + half).astype(np.float32)
         return centres
 
 

@@ -32,7 +32,7 @@ def save_weights(folder: Path, networks: Mapping[str, Mapping[str, Tensor]], inf
         save_file(_plain(state), draft / f"{name}.safetensors")
     digest = hash_weights(networks)
     (draft / "model.json").write_text(json.dumps({**info, "weights_sha256": digest}, indent=1, sort_keys=True))
-    for file in draft.iterdir():
+    for file in (*draft.iterdir(), draft):
         _flush(file)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(draft, folder)
@@ -86,24 +86,34 @@ def save_progress(
 
 
 def load_progress(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and ``about`` of a training under way; None where there is none."""
+    """Tensors and ``about`` of a training under way; None where there is none.
+
+    Raises:
+        FormatError: truncated, or not a checkpoint.
+    """
     if not path.exists():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata()["about"])  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise FormatError(f"{path}: the checkpoint cannot be read ({error}); delete it to train from the start") from None
 
 
 def restore(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put the saved state of optimiser ``name`` back into ``optimizer``."""
+    """Put the saved state of optimiser ``name`` back into ``optimizer``, in the memory order of its parameters.
+
+    The fused AdamW walks parameters and moments side by side in memory and does not look at strides.
+    """
     whole = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         parts = key.split(".", 3)
         if parts[:2] == ["optimizer", name]:
-            state.setdefault(int(parts[2]), {})[parts[3]] = value
+            parameter = parameters[int(parts[2])]
+            ordered = torch.empty_like(parameter, device="cpu").copy_(value) if value.shape == parameter.shape else value
+            state.setdefault(int(parts[2]), {})[parts[3]] = ordered
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
 

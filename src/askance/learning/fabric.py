@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -12,7 +16,11 @@ from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT
 def make_fabric(precision: str) -> Fabric:
     """A Fabric on the best device there is; under torchrun it spans its processes. ``auto``: bf16 where it is fast."""
     chosen = ("bf16-mixed" if has_fast_bf16() else "32-true") if precision == "auto" else precision
-    return Fabric(accelerator="auto", devices=_devices(), precision=cast(_PRECISION_INPUT, chosen))
+    with _quiet():
+        devices, nodes = _world()
+        fabric = Fabric(accelerator="auto", devices=devices, num_nodes=nodes, precision=cast(_PRECISION_INPUT, chosen))
+        fabric.launch()
+    return fabric
 
 
 def has_fast_bf16() -> bool:
@@ -24,10 +32,20 @@ def has_fast_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _devices() -> int:
-    # Under torchrun Fabric reads the world from the environment and wants the devices of this node.
-    if torch.distributed.is_torchelastic_launched() and not torch.cuda.is_available():
-        import os
+def _world() -> tuple[int, int]:
+    """Devices of this node, and nodes: under torchrun one device for each of its processes, else one in all."""
+    if not torch.distributed.is_torchelastic_launched():
+        return 1, 1
+    return int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
 
-        return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return torch.cuda.device_count() if torch.distributed.is_torchelastic_launched() else 1
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Fabric logs of its own setting up ("Using bfloat16 ...") off stderr, which is the progress bar's."""
+    log = logging.getLogger("lightning_fabric")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

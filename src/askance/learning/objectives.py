@@ -63,7 +63,9 @@ def compute_losses(generator: nn.Module, discriminator: nn.Module | None, batch:
     if discriminator is None:
         return Losses(loss, None, parts)
     real, fake = _patches(discriminator, logits, batch)
-    adversarial, verdict = looks_real(fake), (looks_real(real) + looks_fake(fake)) / 2
+    # A process of many may hold no truth in its share of the batch; a mean over none is not a number.
+    truths = looks_real(real) if len(real) else real.sum()
+    adversarial, verdict = looks_real(fake), (truths + looks_fake(fake)) / 2
     parts |= {"adversarial": adversarial.detach(), "discriminator": verdict.detach()}
     return Losses(loss + config.adversarial * adversarial, verdict / 2, parts)
 

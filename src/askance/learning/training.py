@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from askance.config import NetworkConfig, TrainingConfig
-from askance.errors import TrainingError
+from askance.errors import ConfigError, TrainingError
 from askance.learning.batches import Batch, Batches, ImageSource, TrainingData
 from askance.learning.checkpoints import load_progress, restore, save_progress
 from askance.learning.fabric import make_fabric
@@ -24,7 +26,6 @@ from askance.networks.generator import Pix2PixUNet, UNet
 
 States = dict[str, dict[str, Tensor]]
 
-_SAVE_EVERY_S = 30.0
 _LOOK_EVERY = 20  # steps between looks at the losses: each look waits for the device
 
 
@@ -51,7 +52,8 @@ class Step:
 class Run:
     """One training: its data, settings and seed, the weights it starts from, and where its progress is kept.
 
-    ``fingerprint`` names the label set and settings; progress with another fingerprint is not gone on with.
+    ``fingerprint`` names the label set and settings; progress with another fingerprint is not gone on with. Progress is
+    saved every ``save_every_s`` seconds, 0: after every step.
     """
 
     data: TrainingData
@@ -65,6 +67,7 @@ class Run:
     start: States | None = None
     progress_file: Path | None = None
     fingerprint: str = ""
+    save_every_s: float = 30.0
     report: Callable[[Step], None] | None = None
 
 
@@ -93,24 +96,28 @@ def train(run: Run) -> Trained:
     """Networks trained on ``run.data``, from ``run.start`` or from scratch, or from where a killed run had come to.
 
     Raises:
-        TrainingError: a loss that is not a number.
+        TrainingError: a loss that is not a number, or nothing labelled.
+        ConfigError: a grid or crop that G cannot be made for.
     """
     loop = _prepare(run)
-    batches = Batches(run.data, run.source, run.training, run.pseudo_share, run.seed)
+    crop = crop_size(run.shape, run.network, run.training)
+    batches = Batches(run.data, run.source, run.training.model_copy(update={"crop": crop}), run.pseudo_share, run.seed)
     first, began, saved = loop.step, time.perf_counter(), time.perf_counter()
-    while loop.step < run.steps:
-        batch = _mine(loop.fabric, batches[loop.step])
-        losses = compute_losses(loop.networks["G"], loop.networks.get("D"), batch, run.training)
-        _update(loop, losses, _rate(loop.step, run))
-        loop.step += 1
-        if loop.step % _LOOK_EVERY == 0 or loop.step == run.steps:
-            _look(loop, losses, run, (loop.step - first) * run.training.batch / (time.perf_counter() - began))
-        if time.perf_counter() - saved > _SAVE_EVERY_S:
-            _save(loop, run)
-            saved = time.perf_counter()
+    with _own_randomness(loop.fabric):
+        while loop.step < run.steps:
+            torch.manual_seed(_step_seed(run.seed, loop))
+            batch = _mine(loop.fabric, batches[loop.step])
+            losses = compute_losses(loop.networks["G"], loop.networks.get("D"), batch, run.training)
+            _update(loop, losses, _rate(loop.step, run))
+            loop.step += 1
+            due = time.perf_counter() - saved >= run.save_every_s
+            if due or loop.step % _LOOK_EVERY == 0 or loop.step == run.steps:
+                _look(loop, losses, run, (loop.step - first) * run.training.batch / (time.perf_counter() - began))
+            if due:
+                _save(loop, run)
+                saved = time.perf_counter()
     seconds = time.perf_counter() - began
-    states = {name: dict(network.state_dict()) for name, network in loop.networks.items()}
-    return Trained(states, loop.losses, seconds, (loop.step - first) * run.training.batch / max(seconds, 1e-9))
+    return Trained(_states(loop), loop.losses, seconds, (loop.step - first) * run.training.batch / max(seconds, 1e-9))
 
 
 def step_count(labelled: int, config: TrainingConfig, warm: bool) -> int:
@@ -120,8 +127,12 @@ def step_count(labelled: int, config: TrainingConfig, warm: bool) -> int:
 
 
 def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> dict[str, nn.Module]:
-    """Untrained G, and D where the objective is adversarial, from torch's global generator."""
-    size = (min(training.crop[0], shape.size[0]), min(training.crop[1], shape.size[1]))
+    """Untrained G, and D where the objective is adversarial, from torch's global generator.
+
+    Raises:
+        ConfigError: a grid or crop that G cannot be made for.
+    """
+    size = crop_size(shape, network, training)
     networks: dict[str, nn.Module] = {
         "G": UNet(shape.channels, shape.classes, network.width, unet_depth(shape.size))
         if network.generator == "unet"
@@ -133,6 +144,22 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
         for module in networks.values():
             module.apply(_isola_weights)
     return networks
+
+
+def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> tuple[int, int]:
+    """Rows and columns that G and D train on: ``training.crop`` within the grid; pix2pix, made for one size, the whole grid.
+
+    Raises:
+        ConfigError: a grid or crop that G's poolings cannot halve.
+    """
+    if network.generator == "pix2pix":
+        return shape.size
+    crop = (min(training.crop[0], shape.size[0]), min(training.crop[1], shape.size[1]))
+    stride = 2 ** unet_depth(shape.size)
+    for name, sides in (("grid.size", shape.size), ("training.crop", crop)):
+        if min(sides) < stride or any(side % stride for side in sides):
+            raise ConfigError(f"{name} {sides}: the unet halves it to a {stride}th; wanted multiples of {stride}")
+    return crop
 
 
 def unet_depth(size: tuple[int, int]) -> int:
@@ -153,9 +180,7 @@ def _isola_weights(module: nn.Module) -> None:
 
 def _prepare(run: Run) -> _Loop:
     fabric = make_fabric(run.training.precision)
-    if fabric.world_size > 1:
-        fabric.launch()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         modules = make_networks(run.shape, run.network, run.training)
     for name, state in (run.start or {}).items():
@@ -183,6 +208,18 @@ def _set_up(loop: _Loop, name: str, module: nn.Module, run: Run, tensors: Mappin
     loop.networks[name], loop.optimizers[name] = loop.fabric.setup(module, optimizer)
     if tensors is not None:
         restore(name, loop.optimizers[name], tensors)
+
+
+@contextmanager
+def _own_randomness(fabric: Fabric) -> Iterator[None]:
+    """Dropout draws from torch's global generator, which is put back as it was."""
+    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
+        yield
+
+
+def _step_seed(seed: int, loop: _Loop) -> int:
+    """Of the step's dropout: other in every step and process, the same when the step is made again."""
+    return int(np.random.SeedSequence((seed, loop.step, loop.fabric.global_rank)).generate_state(1)[0])
 
 
 def _mine(fabric: Fabric, batch: Batch) -> Batch:
@@ -227,6 +264,15 @@ def _look(loop: _Loop, losses: Losses, run: Run, slices_per_s: float) -> None:
         )
     if run.report:
         run.report(Step(loop.step, run.steps, loop.losses, slices_per_s))
+
+
+def _states(loop: _Loop) -> States:
+    """Weights by network, the same in every process: batch norm's statistics are the first one's."""
+    if loop.fabric.world_size > 1:
+        for network in loop.networks.values():
+            for buffer in network.buffers():
+                buffer.copy_(loop.fabric.broadcast(buffer))
+    return {name: dict(network.state_dict()) for name, network in loop.networks.items()}
 
 
 def _save(loop: _Loop, run: Run) -> None:

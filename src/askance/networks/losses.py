@@ -21,11 +21,10 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 def soft_dice(logits: Tensor, labels: Tensor, weights: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - soft Dice of the foreground classes, over the batch as one volume (Milletari 2016; batch Dice as in nnU-Net)."""
-    known = (labels != IGNORE) * weights[:, None, None]
-    probs = logits.softmax(1)[:, 1:] * known[:, None]
-    truth = onehot(labels, logits.shape[1])[:, 1:] * known[:, None]
+    pixel_weights = ((labels != IGNORE) * weights[:, None, None])[:, None]
+    probs, truth = logits.softmax(1)[:, 1:] * pixel_weights, onehot(labels, logits.shape[1])[:, 1:]
     overlap = (probs * truth).sum((0, 2, 3))
-    total = probs.sum((0, 2, 3)) + truth.sum((0, 2, 3))
+    total = (probs + truth * pixel_weights).sum((0, 2, 3))
     return 1 - ((2 * overlap + smooth) / (total + smooth)).mean()
 
 
