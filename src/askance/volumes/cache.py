@@ -163,12 +163,13 @@ class SliceCache:
             yield block
 
     def _disk_full(self, left: Sequence[Case]) -> StudyError:
-        slices = sum(case.shape[self.grid.axis] for case in left if not self._fits(case))
+        unfinished = [case for case in left if not self._fits(case)]
+        slices = sum(case.shape[self.grid.axis] for case in unfinished)
         wanted_mb = slices * self.channels * int(np.prod(self.grid.size)) * _DTYPE.itemsize / 1e6
         free_mb = shutil.disk_usage(self.folder).free / 1e6
         return StudyError(
-            f"{self.folder}: the disk is full: found {free_mb:.0f} MB free, wanted {wanted_mb:.0f} MB for the cases still "
-            "to be cached; make room and run the command again, what is finished is kept"
+            f"{self.folder}: the disk is full: found {free_mb:.0f} MB free, wanted {wanted_mb:.1f} MB for the "
+            f"{len(unfinished)} cases not yet cached; make room and run the command again: finished cases are kept"
         )
 
 

@@ -48,8 +48,9 @@ class _Format(Protocol):
 _FORMATS: dict[str, _Format] = {".nii.gz": nifti, ".nii": nifti, ".nrrd": itk, ".mha": itk}
 #: File name endings that can be read and written.
 SUFFIXES = tuple(_FORMATS)
-#: How far a stored label may be from a whole number: rounding of scl_slope, not anatomy.
-_LABEL_ROUNDING = 1e-3
+#: How far a stored label may be from a whole number: nibabel saves float labels as uint8 with a slope, and 1 reads back
+#: as 0.996. Interpolated labels also hold values in between, which are refused.
+_LABEL_ROUNDING = 0.05
 
 
 def stem_of(path: Path) -> str:
