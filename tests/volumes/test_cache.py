@@ -212,6 +212,12 @@ def test_a_cache_of_another_grid_or_a_damaged_one_is_not_read(folder: Path) -> N
         SliceCache(folder / "cache", GRID, 1).case("a")
 
 
+def test_a_cache_folder_that_cannot_be_made_is_a_study_error(folder: Path) -> None:
+    (folder / "cache").write_text("a file")
+    with pytest.raises(StudyError, match="cannot be made"):
+        SliceCache(folder / "cache", GRID, 1).build([a_case(folder / "images")])
+
+
 def test_what_a_killed_build_left_is_cleared(folder: Path) -> None:
     cache = SliceCache(folder / "cache", GRID, 1)
     cache.folder.mkdir()

@@ -27,7 +27,7 @@ from askance.volumes.voxels import Stored
 from askance.volumes.writing import remove_partial, replacing
 
 _DTYPE = np.dtype("<f2")
-_OPEN_MAPS = 64
+_OPEN_MAPS = 256
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 #: At most this many voxels of a channel are in memory as float32 (16 MB) while a case is built.
 _BLOCK_VOXELS = 2**22
@@ -53,8 +53,7 @@ class SliceCache:
             DataError: an image that cannot be normalised: damaged, not finite, constant, or of too few channels.
             StudyError: the disk is full or the folder cannot be written to; finished cases stay.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        remove_partial(self.folder)
+        self._prepare()
         for done, case in enumerate(cases, start=1):
             if not self._fits(case):
                 try:
@@ -96,6 +95,16 @@ class SliceCache:
                 )
             image[:] = planes[index]
         return images
+
+    def _prepare(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_partial(self.folder)
+        except OSError as error:
+            raise StudyError(
+                f"{self.folder}: cannot be made or written to ({error.strerror}); wanted a folder for the slice cache; "
+                "check the study's folder and its permissions"
+            ) from None
 
     def _paths(self, case_id: str) -> tuple[Path, Path]:
         return self.folder / f"{case_id}.npy", self.folder / f"{case_id}.json"
