@@ -43,12 +43,13 @@ Cycle {cycle} of study {study}: {count} slices to label.
 
 1. Open. {images} is the image, {labels} its labels.
    ITK-SNAP: open the image, then Segmentation > Open Segmentation, then Segmentation > Import Label Descriptions:
-   labels.txt. 3D Slicer: add the image as volume and the labels as segmentation, with the colours of labels.ctbl.
+   labels.txt. 3D Slicer: add the image as volume, the labels as segmentation; names and colours are in labels.ctbl.
 2. Correct the slices that query.csv lists, and only those. Its columns itksnap and slicer say where each is, as the voxel
    index that ITK-SNAP's cursor inspector (counted from 1) and 3D Slicer's data probe (counted from 0) show.
    {proposal}
    Slices labelled earlier are shown as they are; what is drawn on slices that are not listed is not taken.
-   Use value {ignore} for parts that cannot be told. Save the labels under the same name, as one volume of the same size.
+   Use value {ignore} for parts that cannot be told. Save the labels under the same name (3D Slicer: export the
+   segmentation to a file, as labelmap, with the image as reference volume).
 3. Fill in the column status of query.csv: done, skip (leave it to the model) or unreadable (never learn from it), and why
    in note. Rows without status wait. Then, with your name:
 
