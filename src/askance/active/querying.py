@@ -70,9 +70,11 @@ def query_size(study: Study, cycle: int) -> int:
 
 
 def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[list[Candidate], dict[str, Prediction]]:
-    predictions = {one.slice_id: one for one in study.store.predictions(model)} if model else {}
+    pool = study.pool()
+    ids = {one.id for one in pool}  # the model may have predicted test slices, too
+    predictions = {one.slice_id: one for one in study.store.predictions(model) if one.slice_id in ids} if model else {}
     candidates = []
-    for one in study.pool():
+    for one in pool:
         prediction = predictions.get(one.id)
         known = _measures(prediction) if prediction else {}
         missing = chooser.needs - known.keys()
