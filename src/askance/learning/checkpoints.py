@@ -48,6 +48,8 @@ def load_weights(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, 
     """
     try:
         info = json.loads((folder / "model.json").read_text())
+        if not isinstance(info, dict):
+            raise ValueError(f"model.json holds {info!r:.40}")
         networks = {file.stem: load_file(file) for file in sorted(folder.glob("*.safetensors"))}
     except (OSError, ValueError, SafetensorError) as error:
         raise FormatError(f"{folder}: no model can be read here ({error}); wanted a folder with model.json") from None

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+import torch
+from made_trainings import SIDE, make_config, make_data, make_run
+
+from askance.config import NetworkConfig
+from askance.learning.prediction import Box, Predictor, centred_box, foreground_box
+from askance.learning.training import Shape, make_networks, train
+
+NETWORK = NetworkConfig(width=4, discriminator_width=4)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model that has learnt the toy task somewhat."""
+    return train(make_run(steps=40)).states
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_data(3, seed=7)[1].images([f"case/2/{k}" for k in range(3)])
+
+
+def _predictor(states, views=4, size=(SIDE, SIDE), network=NETWORK, **settings):
+    return Predictor(states, Shape(1, 2, size), network, make_config(views=views, **settings))
+
+
+def _untrained(size, network=NETWORK, bias=0.0):
+    """An untrained model; ``bias`` leans its foreground logit."""
+    torch.manual_seed(0)
+    modules = make_networks(Shape(1, 2, size), network, make_config())
+    if network.generator == "unet":
+        with torch.no_grad():
+            modules["G"].head.bias[1] += bias
+    return {name: module.state_dict() for name, module in modules.items()}
+
+
+@pytest.mark.parametrize("views", [1, 2, 4, 8])
+def test_probabilities_sum_to_one_with_any_number_of_views(trained, images, views):
+    outcome = _predictor(trained, views)(images, (SIDE, SIDE))
+    assert outcome.probs.shape == (3, 2, SIDE, SIDE)
+    assert outcome.probs.dtype == np.float32
+    np.testing.assert_allclose(outcome.probs.sum(1), 1, atol=1e-5)
+    assert outcome.agreement.shape == (3,)
+    assert ((outcome.agreement >= 0) & (outcome.agreement <= 1)).all()
+
+
+def test_what_was_learnt_is_found(trained):
+    data, source = make_data(3, seed=7)
+    found = _predictor(trained)(source.images(data.slice_ids), (SIDE, SIDE)).probs.argmax(1)
+    assert (found == data.labels).mean() > 0.9
+
+
+def test_the_mean_of_four_turns_turns_with_the_slice(trained, images):
+    predictor = _predictor(trained, views=4)
+    upright = predictor(images, (SIDE, SIDE)).probs
+    turned = predictor(np.rot90(images, axes=(2, 3)).copy(), (SIDE, SIDE)).probs
+    np.testing.assert_allclose(np.rot90(upright, axes=(2, 3)), turned, atol=1e-5)
+
+
+def test_the_mean_of_eight_views_is_mirrored_with_the_slice(trained, images):
+    predictor = _predictor(trained, views=8)
+    upright, mirrored = (predictor(array, (SIDE, SIDE)).probs for array in (images, images[..., ::-1].copy()))
+    np.testing.assert_allclose(upright[..., ::-1], mirrored, atol=1e-5)
+
+
+def test_one_view_agrees_with_itself_and_four_do_not_quite(trained, images):
+    assert (_predictor(trained, views=1)(images, (SIDE, SIDE)).agreement == 1).all()
+    assert (_predictor(trained, views=4)(images, (SIDE, SIDE)).agreement < 1).any()
+
+
+def test_the_agreement_is_the_mean_dice_of_each_view_with_the_mean(trained, images):
+    single = _predictor(trained, views=1)
+    views = np.stack(
+        [
+            np.rot90(single(np.rot90(images, quarters, (2, 3)).copy(), (SIDE, SIDE)).probs, -quarters, (2, 3))
+            for quarters in range(4)
+        ]
+    )
+    labels, mean = views.argmax(2) > 0, views.mean(0).argmax(1) > 0
+    dices = 2 * (labels & mean).sum((2, 3)) / (labels.sum((2, 3)) + mean.sum((1, 2)))
+    np.testing.assert_allclose(_predictor(trained)(images, (SIDE, SIDE)).agreement, dices.mean(0), atol=0.02)
+
+
+def test_beyond_the_slices_extent_all_is_background(images):
+    outcome = _predictor(_untrained((SIDE, SIDE), bias=5.0), views=1)(images, (9, 32))
+    covered = centred_box((SIDE, SIDE), (9, 32), 8)
+    assert covered == Box(8, 0, 24, 32)
+    assert (outcome.probs[:, 0, :8] == 1).all()
+    assert (outcome.probs[:, 1, 24:] == 0).all()
+    assert (outcome.probs[:, 1, 8:24] > 0.5).all()
+
+
+def test_a_case_without_foreground_in_sight_is_background_that_all_agree_on(images):
+    outcome = _predictor(_untrained((SIDE, SIDE), bias=-9.0))(images, (SIDE, SIDE))
+    assert (outcome.probs.argmax(1) == 0).all()
+    assert (outcome.agreement == 1).all()
+
+
+@pytest.mark.parametrize("size", [(32, 64), (64, 48)])
+@pytest.mark.parametrize("views", [1, 4])
+def test_a_grid_that_is_not_square_is_predicted_whole(size, views):
+    images = np.random.default_rng(0).normal(size=(2, 1, *size)).astype(np.float32)
+    outcome = _predictor(_untrained(size), views, size)(images, size)
+    assert outcome.probs.shape == (2, 2, *size)
+    np.testing.assert_allclose(outcome.probs.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 64)])
+@pytest.mark.parametrize("views", [1, 4])
+def test_pix2pix_sees_the_size_it_was_made_for_whatever_the_extent(size, views):
+    network = NetworkConfig(generator="pix2pix", width=4, discriminator_width=4)
+    images = np.random.default_rng(0).normal(size=(2, 1, *size)).astype(np.float32)
+    outcome = _predictor(_untrained(size, network), views, size, network)(images, (20, 20))
+    assert outcome.probs.shape == (2, 2, *size)
+    np.testing.assert_allclose(outcome.probs.sum(1), 1, atol=1e-5)
+
+
+def test_a_slice_is_predicted_alike_alone_and_among_others(trained, images):
+    predictor = _predictor(trained, views=1)
+    together = predictor(images, (SIDE, SIDE))
+    for number in range(len(images)):
+        alone = predictor(images[number : number + 1], (SIDE, SIDE))
+        np.testing.assert_allclose(alone.probs[0], together.probs[number], atol=1e-5)
+        np.testing.assert_allclose(alone.patch_logits[0], together.patch_logits[number], atol=1e-4)
+
+
+def test_without_a_discriminator_there_are_no_patches(trained, images):
+    predictor = Predictor({"G": trained["G"]}, Shape(1, 2, (SIDE, SIDE)), NETWORK, make_config())
+    assert predictor(images, (SIDE, SIDE)).patch_logits is None
+
+
+def test_bf16_predicts_nearly_what_fp32_does(trained, images):
+    exact, rounded = (
+        _predictor(trained, precision=precision)(images, (SIDE, SIDE)).probs for precision in ("32-true", "bf16-mixed")
+    )
+    np.testing.assert_allclose(exact, rounded, atol=0.05)
+    assert (exact.argmax(1) == rounded.argmax(1)).mean() > 0.99
+
+
+def test_a_prediction_leaves_the_images_as_they_were(trained, images):
+    before = images.copy()
+    _predictor(trained)(images, (SIDE, SIDE))
+    assert np.array_equal(images, before)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
+        ((40, 60), (50, 55), Box(16, 16, 96, 96)),
+        ((0, 10), (120, 128), Box(0, 64, 64, 128)),
+        ((0, 128), (0, 128), Box(0, 0, 128, 128)),
+    ],
+)
+def test_the_box_of_the_views_is_square_and_within_the_slice(rows, columns, expected):
+    foreground = torch.zeros(2, 128, 128)
+    foreground[1, slice(*rows), slice(*columns)] = 0.2
+    box = foreground_box(foreground, 16)
+    assert (box.bottom - box.top) == (box.right - box.left)
+    assert box.top <= rows[0] <= rows[1] <= box.bottom
+    assert box.left <= columns[0] <= columns[1] <= box.right
+    assert (box.bottom - box.top) == expected.bottom - expected.top
+
+
+def test_there_is_no_box_without_foreground_in_sight():
+    assert foreground_box(torch.full((2, 32, 32), 0.05), 8) is None
