@@ -1,10 +1,12 @@
 """Tiny studies for the tests of the collaboration: a ring of muscle with blood in it, networks that learn in a second."""
 
 import json
+import os
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
@@ -13,6 +15,7 @@ from askance.api import init
 from askance.errors import WaitingForExpert
 from askance.volumes.layouts import find_dataset
 
+REAL = Path(os.environ.get("ASKANCE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SHAPE = (24, 32, 6)
 AFFINE = np.diag([1.5, 1.5, 6.0, 1.0])
 LEARN, TEST = ("p1", "p2", "p3"), ("p4",)
@@ -91,3 +94,12 @@ def advance(study: Study) -> None:
         collaborate(study, expert_of(study))
     except WaitingForExpert:
         return
+
+
+def real(name: str) -> Path:
+    """The real data set; absent it is a reason to skip, but not where it is known to lie beside the project."""
+    if not (REAL / name).is_dir():
+        if os.environ.get("CI") == "true" and REAL.parent.is_dir():
+            pytest.fail(f"{REAL / name} is not there, though {REAL.parent} is")
+        pytest.skip(f"{name} is not in {REAL} (ASKANCE_DATA)")
+    return REAL / name

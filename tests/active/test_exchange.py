@@ -1,7 +1,10 @@
 import csv
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +13,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from made_studies import AFFINE, SHAPE, TEST, advance, make_study, read_volume, truth_of, write_dataset
+from made_studies import AFFINE, SHAPE, TEST, TINY, advance, make_study, read_volume, real, truth_of, write_dataset
 
 from askance.active.exchange import read_answers, write_query
 from askance.active.experts import proposal_of
 from askance.active.proposals import shown_proposal
 from askance.active.sheet import read_sheet, write_sheet
 from askance.active.study import Study
-from askance.errors import AnswerError, SourceChanged, SourceMissing, UsageError
+from askance.api import init
+from askance.errors import AnswerError, SourceChanged, SourceMissing, StudyError, UsageError
 from askance.records import parse_slice_id
+from askance.volumes.layouts import find_dataset
+from askance.volumes.patients import Division
 
 Rows = list[dict[str, str]]
 
@@ -415,3 +421,46 @@ def test_after_the_answers_the_loop_goes_on(asking_study, folder):
     assert read_answers(asking_study, folder, "anna").waiting == ()
     advance(asking_study)
     assert asking_study.store.latest_model().cycle == 1
+
+
+def test_drafts_of_killed_writings_are_removed_by_the_next(asking_study, tmp_path):
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    left, living = (tmp_path / f".query.partial-{pid}" for pid in (dead.stdout.strip(), os.getppid()))
+    for draft in (left, living):
+        draft.mkdir()
+        (draft / "p1_image.nii.gz").touch()
+    write_query(asking_study, tmp_path / "query")
+    assert (left.exists(), living.exists()) == (False, True)
+
+
+def test_a_place_that_cannot_be_written_is_named(asking_study, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StudyError, match="nothing was made"):
+        write_query(asking_study, tmp_path / "file" / "query")
+
+
+@pytest.mark.parametrize("name", ["Dataset027_ACDC", "Dataset004_Hippocampus"])
+def test_a_query_of_real_volumes_comes_back(tmp_path, name):
+    found = find_dataset(real(name))
+    sides = found.splits or {}
+    patients = found.patients or {}
+    side_of = {case.id: sides.get(case.id, sides.get(patients.get(case.id, case.id))) for case in found.cases}
+    chosen = [next(case for case in found.cases if side_of[case.id] == side) for side in ("learn", "test")]
+    splits = {case.id: side for case, side in zip(chosen, ("learn", "test"))}
+    few = replace(found, cases=(replace(chosen[0], label=None), chosen[1]), splits=None, patients=None)
+    division = Division(each_case=True, splits=splits)
+    with init(tmp_path / "study", few, settings={**TINY, "expert": "human"}, division=division) as study:
+        advance(study)
+        folder = write_query(study, tmp_path / "query")
+        truth = read_volume(chosen[0].label).astype(np.uint8)
+        path = folder / f"{chosen[0].id}_labels.nii.gz"
+        nib.save(nib.Nifti1Image(truth, nib.load(path).affine), path)
+        rows = rows_of(folder)
+        mark(folder, *["done"] * len(rows))
+        taken = read_answers(study, folder, "anna")
+        assert taken.answered == tuple(row["slice_id"] for row in rows)
+        for annotation in study.store.annotations():
+            _, axis, index = parse_slice_id(annotation.slice_id)
+            np.testing.assert_array_equal(study.store.read_annotation(annotation), truth.take(index, axis))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.experts import count_effort
-from askance.active.proposals import annotations_of, labels_name, shown_proposal
+from askance.active.proposals import labels_name, shown_proposal
 from askance.active.study import Study, by_case
 from askance.errors import DataError
-from askance.records import IGNORE, Case, Query, slice_id
+from askance.records import IGNORE, Annotation, Case, Query, slice_id
 from askance.store.answers import Answer
 from askance.volumes.files import Header, read_header, read_labels, require_same_geometry
 from askance.volumes.geometry import split
@@ -34,18 +35,54 @@ class Drawings:
 
 def read_drawings(study: Study, query: Query, folder: Path, done: Sequence[str], author: str) -> Drawings:
     """What ``folder`` holds for the slices ``done``, by ``author``."""
-    drawings = Drawings()
+    reader = _Reader(study, query, author)
     for case_id, indices in by_case(done).items():
-        case = study.store.case(case_id)
+        reader.read(study.store.case(case_id), folder, indices)
+    return reader.drawings
+
+
+class _Reader:
+    """Reads case by case; knows what the store holds already."""
+
+    def __init__(self, study: Study, query: Query, author: str) -> None:
+        self._study, self._query, self._author = study, query, author
+        self._stored: dict[str, list[Annotation]] = defaultdict(list)
+        for one in study.store.annotations(latest=False):
+            self._stored[one.slice_id].append(one)
+        self.drawings = Drawings()
+
+    def read(self, case: Case, folder: Path, indices: Sequence[int]) -> None:
+        """Add what the case's label file holds at ``indices``, or what is wrong with it."""
         try:
-            planes = _read_planes(study, case, folder / labels_name(case))
+            planes = _read_planes(self._study, case, folder / labels_name(case))
         except DataError as error:
-            drawings.problems.append(str(error))
-            continue
-        for index in indices:
-            _add_answer(drawings, study, query, slice_id(case_id, study.config.grid.axis, index), planes[index], author)
-        drawings.ignored += _drawn_beside(study, query, case, planes, indices)
-    return drawings
+            self.drawings.problems.append(str(error))
+            return
+        drawn = {int(index) for index in np.flatnonzero(planes.any((1, 2)))}
+        for index in sorted(drawn | set(indices)):
+            name = slice_id(case.id, self._study.config.grid.axis, index)
+            labels, proposal = np.ascontiguousarray(planes[index]), shown_proposal(self._study, self._query, name)
+            if index in indices:
+                self._take(name, labels, proposal)
+            elif not self._shows(name, labels, proposal):
+                self.drawings.ignored.append(name)
+
+    def _take(self, name: str, labels: NDArray[np.uint8], proposal: NDArray[np.uint8] | None) -> None:
+        # An answer that the author gave before is there, in whatever version, and is not put over later ones.
+        if self._is_stored(name, labels, self._author):
+            return
+        if proposal is not None and np.array_equal(labels, proposal):
+            self.drawings.unchanged.append(name)
+        model = self._query.model if proposal is not None else None
+        self.drawings.answers.append(Answer(name, labels, self._author, count_effort(labels, proposal), model))
+
+    def _shows(self, name: str, labels: NDArray[np.uint8], proposal: NDArray[np.uint8] | None) -> bool:
+        """Whether the slice holds just what was handed out, or is known from elsewhere."""
+        return (proposal is not None and np.array_equal(labels, proposal)) or self._is_stored(name, labels)
+
+    def _is_stored(self, name: str, labels: NDArray[np.uint8], author: str | None = None) -> bool:
+        versions = [one for one in self._stored[name] if author in (None, one.author)]
+        return any(np.array_equal(self._study.store.read_annotation(one), labels) for one in versions)
 
 
 def _read_planes(study: Study, case: Case, path: Path) -> NDArray[np.uint8]:
@@ -58,32 +95,3 @@ def _read_planes(study: Study, case: Case, path: Path) -> NDArray[np.uint8]:
     require_same_geometry(read_header(path), wanted, path, case.images[0].path)
     volume = read_labels(path, len(study.config.classes), ignore=IGNORE)
     return split(volume.array, study.config.grid.axis)
-
-
-def _add_answer(drawings: Drawings, study: Study, query: Query, name: str, plane: NDArray[np.uint8], author: str) -> None:
-    labels, proposal = np.ascontiguousarray(plane), shown_proposal(study, query, name)
-    if _is_stored(study, name, labels, author):
-        return
-    if proposal is not None and np.array_equal(labels, proposal):
-        drawings.unchanged.append(name)
-    model = query.model if proposal is not None else None
-    drawings.answers.append(Answer(name, labels, author, count_effort(labels, proposal), model))
-
-
-def _is_stored(study: Study, name: str, labels: NDArray[np.uint8], author: str) -> bool:
-    """Whether ``author`` gave this very answer before, in whatever version: it is then not put over later ones."""
-    versions = [one for one in study.store.annotations(latest=False) if (one.slice_id, one.author) == (name, author)]
-    return any(np.array_equal(study.store.read_annotation(one), labels) for one in versions)
-
-
-def _drawn_beside(study: Study, query: Query, case: Case, planes: NDArray[np.uint8], taken: Sequence[int]) -> list[str]:
-    """Slices that are not ``taken`` and hold what neither the model nor an annotation put there."""
-    axis, shown = study.config.grid.axis, annotations_of(study, case, latest=False)
-    drawn = []
-    for index in sorted({int(place) for place in np.flatnonzero(planes.any((1, 2)))} - set(taken)):
-        name = slice_id(case.id, axis, index)
-        known = [study.store.read_annotation(one) for one in shown if one.slice_id == name]
-        known += [proposal] if (proposal := shown_proposal(study, query, name)) is not None else []
-        if not any(np.array_equal(planes[index], one) for one in known):
-            drawn.append(name)
-    return drawn

@@ -93,11 +93,12 @@ def read_answers(study: Study, folder: Path, author: str, accept_unchanged: bool
 
 
 def _write_volumes(study: Study, query: Query, slice_ids: Sequence[str], draft: Path) -> None:
+    annotations = {one.slice_id: one for one in study.store.annotations()}
     for case_id in by_case(slice_ids):
         case = study.store.case(case_id)
         for channel, source in enumerate(case.images):
             copy_source(source, draft / image_name(case, channel))
-        volume = volume_to_correct(study, query, case, slice_ids)
+        volume = volume_to_correct(study, query, case, slice_ids, annotations)
         write_labels_like(draft / labels_name(case), volume, draft / image_name(case, 0))
 
 
@@ -140,7 +141,7 @@ def _handed_out(study: Study, folder: Path) -> tuple[Query, list[str]]:
         raise AnswerError(f"{folder}: no query.json is there; wanted a folder that `askance query --out` wrote, whole")
     query = next((one for one in study.store.queries() if _identity(study, one) == said.get("query")), None)
     slice_ids = said.get("slices")
-    if query is None or not isinstance(slice_ids, list) or not set(slice_ids) <= set(query.slice_ids):
+    if query is None or not isinstance(slice_ids, list) or not all(one in query.slice_ids for one in slice_ids):
         raise AnswerError(
             f"{folder}: was written for cycle {said.get('cycle')} of another study or of other images than "
             f"{study.store.folder}; name the study it belongs to, or write the query anew"

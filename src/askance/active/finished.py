@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.measuring import at_file_resolution
-from askance.active.proposals import annotations_of
 from askance.active.ranking import describe, predict_case
 from askance.active.study import Study
 from askance.active.triage import triage
 from askance.config import PseudoConfig
 from askance.errors import UsageError
-from askance.learning.prediction import Predictor
 from askance.records import IGNORE, Annotation, Case, Model, Prediction, slice_id
 
 Progress = Callable[[int, int], None]
@@ -55,12 +53,10 @@ def finished_cases(
 ) -> Iterator[tuple[Case, Finished]]:
     """The cases of learn, the unlabelled slices as ``model`` (None: nobody) labels them and ``rule`` judges them."""
     cases = study.store.cases("learn")
-    predictor = None
-    if model is not None:
-        study.cache.build(cases)
-        predictor = study.predictor(model.id)
+    study.cache.build(cases if model else [])
+    finisher = _Finisher(study, model, rule)
     for done, case in enumerate(cases, start=1):
-        yield case, _finish(study, model, predictor, case, rule)
+        yield case, finisher.finish(case)
         if progress is not None:
             progress(done, len(cases))
 
@@ -81,48 +77,59 @@ def model_to_export(study: Study, model_id: str | None) -> Model | None:
     return models[model_id]
 
 
-def _finish(study: Study, model: Model | None, predictor: Predictor | None, case: Case, rule: PseudoConfig) -> Finished:
-    axis, states = study.config.grid.axis, study.store.states()
-    ids = [slice_id(case.id, axis, index) for index in range(case.shape[axis])]
-    judged: list[Prediction] | None = None
-    labels = np.zeros((len(ids), *study.inplane(case)[0]), np.uint8)
-    if model is not None and predictor is not None:
-        outcome = predict_case(study, predictor, case)
-        labels = at_file_resolution(study, outcome, case)
-        judged = triage(describe(outcome, study.config.preset, model.id, ids, list(range(len(ids))), []), (), rule)
-    annotations = {one.slice_id: one for one in annotations_of(study, case)}
-    trusted, origins, unassisted = np.zeros(labels.shape, bool), [], study.validation_ids()
-    for index, name in enumerate(ids):
-        prediction = judged[index] if judged else None
-        if name in annotations:
-            left = _paint(study, annotations[name], labels[index], trusted[index])
-            origins.append(_from_expert(annotations[name], prediction, left, name in unassisted))
-        elif prediction is None or states[name] == "unreadable":
-            labels[index] = 0
-            origins.append(Origin(name, "none", prediction.score if prediction else None))
-        else:
-            trusted[index] = prediction.triage == "pseudo"
-            origins.append(Origin(name, prediction.triage or "hold", prediction.score, prediction.weight))
-    return Finished(labels, trusted, tuple(origins))
+class _Finisher:
+    """What is the same for all cases, and the way from a case to its labels."""
 
+    def __init__(self, study: Study, model: Model | None, rule: PseudoConfig) -> None:
+        self._study, self._model, self._rule = study, model, rule
+        self._predictor = study.predictor(model.id) if model else None
+        self._annotations = {one.slice_id: one for one in study.store.annotations()}
+        self._states, self._unassisted = study.store.states(), study.validation_ids()
 
-def _paint(study: Study, annotation: Annotation, labels: NDArray[np.uint8], trusted: NDArray[np.bool_]) -> int:
-    """Put the annotation over ``labels`` (h, w) and mark it in ``trusted``; voxels that it leaves open stay as they are."""
-    drawn = study.store.read_annotation(annotation)
-    known = drawn != IGNORE
-    labels[known] = drawn[known]
-    trusted[...] = known
-    return int((~known).sum())
+    def finish(self, case: Case) -> Finished:
+        """The case's labels, slice by slice from whom they come."""
+        labels, judged = self._predicted(case)
+        trusted, origins = np.zeros(labels.shape, bool), []
+        for index, prediction in enumerate(judged):
+            name = slice_id(case.id, self._study.config.grid.axis, index)
+            if name in self._annotations:
+                origins.append(self._paint(self._annotations[name], prediction, labels[index], trusted[index]))
+            elif prediction is None or self._states[name] == "unreadable":
+                labels[index] = 0
+                origins.append(Origin(name, "none", prediction.score if prediction else None))
+            else:
+                trusted[index] = prediction.triage == "pseudo"
+                origins.append(Origin(name, prediction.triage or "hold", prediction.score, prediction.weight))
+        return Finished(labels, trusted, tuple(origins))
 
+    def _predicted(self, case: Case) -> tuple[NDArray[np.uint8], Sequence[Prediction | None]]:
+        """Labels (D, h, w) by the model, and D predictions after triage; all background and None without a model."""
+        axis = self._study.config.grid.axis
+        if self._model is None or self._predictor is None:
+            return np.zeros((case.shape[axis], *self._study.inplane(case)[0]), np.uint8), [None] * case.shape[axis]
+        outcome, indices = predict_case(self._study, self._predictor, case), list(range(case.shape[axis]))
+        ids = [slice_id(case.id, axis, index) for index in indices]
+        predictions = describe(outcome, self._study.config.preset, self._model.id, ids, indices, [])
+        return at_file_resolution(self._study, outcome, case), triage(predictions, (), self._rule)
 
-def _from_expert(annotation: Annotation, prediction: Prediction | None, open_voxels: int, unassisted: bool) -> Origin:
-    return Origin(
-        annotation.slice_id,
-        "annotation",
-        prediction.score if prediction else None,
-        weight=1.0,
-        version=annotation.version,
-        author=annotation.author,
-        open_voxels=open_voxels,
-        unassisted=unassisted,
-    )
+    def _paint(
+        self,
+        annotation: Annotation,
+        prediction: Prediction | None,
+        labels: NDArray[np.uint8],
+        trusted: NDArray[np.bool_],
+    ) -> Origin:
+        """Put the annotation over ``labels`` (h, w) and mark it in ``trusted``; voxels that it leaves open stay."""
+        drawn = self._study.store.read_annotation(annotation)
+        trusted[...] = drawn != IGNORE
+        labels[trusted] = drawn[trusted]
+        return Origin(
+            annotation.slice_id,
+            "annotation",
+            prediction.score if prediction else None,
+            weight=1.0,
+            version=annotation.version,
+            author=annotation.author,
+            open_voxels=int((~trusted).sum()),
+            unassisted=annotation.slice_id in self._unassisted,
+        )

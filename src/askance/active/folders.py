@@ -5,6 +5,7 @@ Knows no query and no export: both are written this way.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from askance.errors import SourceChanged, SourceMissing, StudyError, UsageError
 from askance.records import Source
@@ -29,18 +32,19 @@ def made_whole(folder: Path) -> Iterator[Path]:
         StudyError: it cannot be written, or the disk is full.
     """
     _require_free(folder)
-    draft = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+    place = folder.absolute()
+    draft = place.with_name(f"{_prefix(place)}{os.getpid()}")
     try:
-        shutil.rmtree(draft, ignore_errors=True)
+        _sweep(place)
         draft.mkdir(parents=True)
         yield draft
         for path in [*draft.rglob("*"), draft]:
             _flush(path)
         _require_free(folder)
-        if folder.exists():
-            folder.rmdir()
-        draft.replace(folder)
-        _flush(folder.parent)
+        if place.exists():
+            place.rmdir()
+        draft.replace(place)
+        _flush(place.parent)
     except OSError as error:
         raise StudyError(
             f"{folder}: cannot be written ({error.strerror or type(error).__name__}); "
@@ -90,12 +94,27 @@ def _require_free(folder: Path) -> None:
         raise UsageError(f"{folder}: is not empty; wanted a folder that is empty or does not exist yet; name another")
 
 
+def _prefix(place: Path) -> str:
+    return f".{place.name}.partial-"
+
+
+def _sweep(place: Path) -> None:
+    """Remove the drafts of ``place`` that killed processes left."""
+    for left in place.parent.glob(f"{glob.escape(_prefix(place))}*"):
+        pid = left.name.removeprefix(_prefix(place))
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _flush(path: Path) -> None:
     """Bring a file, or the names in a folder, to the disk; Windows cannot open folders and does it by itself."""
-    if path.is_dir() and os.name == "nt":
+    if path.is_dir():
+        if os.name != "nt":
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
