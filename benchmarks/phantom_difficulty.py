@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,12 @@ from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
 
-from askance.volumes.phantom.study import make_patient
+from askance.volumes.phantom.study import make_patients
 
 RESULTS = Path(__file__).parent / "results" / "phantom_difficulty.jsonl"
 CLASSES = 3
-STEPS = 300
-BATCH = 16
+STEPS = 500
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ Arm = Callable[[list[Volume], list[NDArray[np.float32]], int], list[NDArray[np.u
 
 def phantom_volumes(seed: int, patients: int = 10) -> list[Volume]:
     """The volumes that ``make_phantom`` writes."""
-    made = (make_patient(np.random.default_rng(own)) for own in np.random.SeedSequence(seed).spawn(patients))
-    return [Volume(normalised(patient.image), patient.labels) for patient in made]
+    return [Volume(normalised(patient.image), patient.labels) for patient in make_patients(seed, patients)]
 
 
 def normalised(image: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -61,7 +61,7 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * 2**level for level in range(levels)]
         self.down = nn.ModuleList(_block(a, b) for a, b in zip([1, *widths[:-1]], widths, strict=True))
-        self.up = nn.ModuleList(_block(a + b, a) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.up = nn.ModuleList(_block(a + b, a) for a, b in pairwise(widths))
         self.head = nn.Conv2d(width, CLASSES, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -207,7 +207,14 @@ def main() -> None:
         volumes = phantom_volumes(seed)
         for arm, state in ((forest, "full"), (unet, "1patient"), (unet, "full")):
             line = measure(arm, state, seed, volumes)
-            print(json.dumps({key: line[key] for key in ("method", "state", "seed", "dice", "dice_per_class", "dice_per_volume", "seconds")}))
+            print(
+                json.dumps(
+                    {
+                        key: line[key]
+                        for key in ("method", "state", "seed", "dice", "dice_per_class", "dice_per_volume", "seconds")
+                    }
+                )
+            )
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 

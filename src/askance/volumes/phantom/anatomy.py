@@ -60,9 +60,9 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
 
-    turn = (between(-20, 20), between(-20, 20), between(-28, 28))
+    turn = (between(-14, 14), between(-14, 14), between(-22, 22))
     return Heart(
-        scale=between(0.76, 0.98),
+        scale=between(0.8, 0.96),
         turn_deg=turn,
         warp_mm=between(1.5, 3.0),
         lv_length=between(38, 50),

@@ -7,6 +7,7 @@ volume over thick slices, in-plane blur, Rician noise, the scanner's gain.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,16 @@ from askance.volumes.phantom.tissues import RELAXATION, Relaxation, Tissue
 Image = NDArray[np.int16]
 
 
+#: How a patient was scanned; two sites of one study.
+Protocol = Literal["enhanced", "native"]
+
+
 @dataclass(frozen=True)
 class Scan:
     """One patient's sequence and scanner. ``blood_t1_factor`` < 1: contrast agent; ``fat_share``: fat left unsuppressed.
 
-    ``spread`` is the deviation of the log signal between a tissue here and in the textbook; ``flow``, ``mottle`` and
-    ``bias`` are deviations of log fields; ``noise`` is relative to the blood's signal; ``blur_mm`` is a deviation.
+    ``spread`` is the deviation of a tissue's log signal from the textbook's, heart and fat excepted; ``flow``, ``mottle``
+    and ``bias`` are deviations of log fields; ``noise`` is relative to the blood's signal; ``blur_mm`` is a deviation.
     """
 
     tr_ms: float
@@ -40,21 +45,26 @@ class Scan:
     gain: float
 
 
-def draw_scan(rng: np.random.Generator) -> Scan:
-    """A scan at random, between a crisp contrast-enhanced one and a dull, noisy one."""
+def draw_scan(protocol: Protocol, rng: np.random.Generator) -> Scan:
+    """A scan at random: of the contrast-enhanced, fat-suppressed kind, or a native one in which fat outshines blood."""
+
+    def between(low: float, high: float) -> float:
+        return float(rng.uniform(low, high))
+
+    enhanced = protocol == "enhanced"
     return Scan(
-        tr_ms=float(rng.uniform(3.0, 4.5)),
-        flip_deg=float(rng.uniform(40, 80)),
-        blood_t1_factor=float(rng.uniform(0.45, 1.0)),
-        blood_t2_factor=float(rng.uniform(0.45, 1.0)),
-        fat_share=float(rng.uniform(0.1, 0.5)),
-        spread=0.15,
-        flow=float(rng.uniform(0.05, 0.18)),
-        mottle=float(rng.uniform(0.04, 0.08)),
-        bias=float(rng.uniform(0.12, 0.28)),
-        noise=float(rng.uniform(0.04, 0.09)),
-        blur_mm=float(rng.uniform(0.5, 0.9)),
-        gain=float(rng.uniform(300, 900)),
+        tr_ms=between(3.0, 4.5),
+        flip_deg=between(50, 75),
+        blood_t1_factor=between(0.65, 0.9) if enhanced else 1.0,
+        blood_t2_factor=between(0.7, 1.0),
+        fat_share=between(0.02, 0.12) if enhanced else between(0.4, 0.5),
+        spread=0.12,
+        flow=between(0.03, 0.08),
+        mottle=between(0.03, 0.05),
+        bias=between(0.08, 0.2),
+        noise=between(0.02, 0.04),
+        blur_mm=between(0.5, 0.9),
+        gain=between(300, 900),
     )
 
 
@@ -99,7 +109,9 @@ def tissue_signals(scan: Scan, rng: np.random.Generator) -> Field:
             t1, t2 = relaxation.t1_ms * scan.blood_t1_factor, relaxation.t2_ms * scan.blood_t2_factor
             relaxation = Relaxation(t1, t2, relaxation.density)
         signals[tissue] = bssfp_signal(relaxation, scan.tr_ms, scan.flip_deg)
-    signals *= np.exp(scan.spread * rng.standard_normal(len(signals))).astype(np.float32)
+    spread = scan.spread * rng.standard_normal(len(signals))
+    spread[[Tissue.MYOCARDIUM, Tissue.BLOOD, Tissue.FAT]] = 0
+    signals *= np.exp(spread).astype(np.float32)
     signals[Tissue.FAT] *= scan.fat_share
     return signals
 

@@ -26,7 +26,7 @@ from askance.errors import DataError, FormatError, LabelError, UsageError
 from askance.volumes.phantom.anatomy import Heart, Labels, draw_heart, heart_labels
 from askance.volumes.phantom.embedding import embed
 from askance.volumes.phantom.grid import Grid
-from askance.volumes.phantom.rendering import Image, Scan, draw_scan, render
+from askance.volumes.phantom.rendering import Image, Protocol, Scan, draw_scan, render
 
 LABELS = {"background": 0, "myocardium": 1, "blood_pool": 2}
 SHAPE = (96, 96, 36)
@@ -58,13 +58,12 @@ def make_phantom(out: Path, seed: int, patients: int = 10) -> None:
     """
     if not 2 <= patients <= 100:
         raise UsageError(f"{patients} patients asked for; wanted 2 to 100 (at least one to learn from and one to test)")
-    seeds = _seeds(seed, patients)
+    made = make_patients(seed, patients)
     names = [f"phantom{number:02d}" for number in range(patients)]
     with _built_beside(out) as folder:
         (folder / "imagesTr").mkdir()
         (folder / "labelsTr").mkdir()
-        for name, own_seed in zip(names, seeds, strict=True):
-            patient = make_patient(np.random.default_rng(own_seed))
+        for name, patient in zip(names, made, strict=True):
             _write(folder / "imagesTr" / f"{name}_0000.nii.gz", patient.image, patient.grid.affine)
             _write(folder / "labelsTr" / f"{name}.nii.gz", patient.labels, patient.grid.affine)
         learn = min(patients - 1, max(1, round(0.7 * patients)))
@@ -72,9 +71,15 @@ def make_phantom(out: Path, seed: int, patients: int = 10) -> None:
         _write_json(folder / "splits.json", {"learn": names[:learn], "test": names[learn:]})
 
 
-def make_patient(rng: np.random.Generator) -> Patient:
+def make_patients(seed: int, patients: int) -> Iterator[Patient]:
+    """The phantoms of a study, one after another; every second one is scanned by the other protocol."""
+    for number, own_seed in enumerate(_seeds(seed, patients)):
+        yield make_patient(_protocol(number), np.random.default_rng(own_seed))
+
+
+def make_patient(protocol: Protocol, rng: np.random.Generator) -> Patient:
     """One phantom, made in memory."""
-    heart, scan = draw_heart(rng), draw_scan(rng)
+    heart, scan = draw_heart(rng), draw_scan(protocol, rng)
     fine = _fine_grid(heart, rng)
     labels = heart_labels(heart, fine, rng)
     tissues = embed(labels, fine, rng)
@@ -113,7 +118,8 @@ def render_hvsmr(labels_folder: Path, out: Path, seed: int) -> None:
             labels, affine = _cropped(path)
             grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), affine)
             axial = int(np.abs(affine[2, :3]).argmax())
-            image = render(embed(labels, grid, rng), grid, draw_scan(rng), slice_axis=axial, thick=1, rng=rng)
+            scan = draw_scan(_protocol(number), rng)
+            image = render(embed(labels, grid, rng), grid, scan, slice_axis=axial, thick=1, rng=rng)
             _write(folder / f"training_axial_crop_pat{number}.nii.gz", image, affine)
             _write(folder / f"training_axial_crop_pat{number}-label.nii.gz", labels, affine)
 
@@ -122,6 +128,10 @@ def _seeds(seed: int, count: int) -> list[np.random.SeedSequence]:
     if seed < 0:
         raise UsageError(f"seed {seed} is negative; wanted a whole number of 0 or more")
     return np.random.SeedSequence(seed).spawn(count)
+
+
+def _protocol(number: int) -> Protocol:
+    return "native" if number % 2 else "enhanced"
 
 
 def _fine_grid(heart: Heart, rng: np.random.Generator) -> Grid:
@@ -193,7 +203,7 @@ def _built_beside(out: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
-    image = nib.Nifti1Image(voxels, affine)
+    image: Any = nib.Nifti1Image(voxels, affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")
     nib.save(image, path)
     _flush(path)
