@@ -1,0 +1,151 @@
+"""Dice over the budget: acquisitions paired by seed from one base, full supervision, and preset paper from one patient.
+
+    python benchmarks/budget_curve.py --data DATASET --out benchmarks/results/budget_curve.jsonl --work FOLDER
+
+Every run is a study in FOLDER and goes on where it was stopped; what stands in the results is not run again. The base of a
+seed is trained once and copied, so that acquisitions differ in nothing but what they ask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from askance import api
+from askance.active.study import Study
+from askance.terminal import Bars
+from askance.volumes.layouts import find_dataset
+
+ACQUISITIONS = ("score", "d_raw", "random")
+
+
+def main() -> None:
+    """Run what is missing, seed by seed, and append a line a cycle."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="studies live here until the results are in")
+    parser.add_argument("--methods", nargs="+", default=[*ACQUISITIONS, "full", "paper"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--base", type=float, default=0.025)
+    parser.add_argument("--total", type=float, default=0.10)
+    parser.add_argument("--cycles", type=int, default=3)
+    parser.add_argument("--training", type=json.loads, default={}, help='settings of [training], as {"max_steps": 300}')
+    parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
+    options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for seed in options.seeds:
+        for method in options.methods:
+            if not _done(options, method, seed):
+                _write(options, method, seed, _study(options, method, seed))
+
+
+def _study(options: argparse.Namespace, method: str, seed: int) -> Study:
+    """The finished study of one method and seed."""
+    folder = options.work / f"{options.data.name}-{options.tag or 'default'}-{method}-{seed}"
+    if not (folder / "study.toml").exists():
+        if method in ACQUISITIONS:
+            _copy_of_base(options, method, seed, folder)
+        else:
+            _init(options, folder, method, seed)
+    study = Study.open(folder)
+    with Bars() as bars:
+        api.run(study, bars)
+    return study
+
+
+def _copy_of_base(options: argparse.Namespace, method: str, seed: int, folder: Path) -> None:
+    """A study whose base is trained, ready to ask with another acquisition."""
+    base = options.work / f"{options.data.name}-{options.tag or 'default'}-base-{seed}"
+    if not (base / "study.toml").exists():
+        _init(options, base, "base", seed)
+    with Study.open(base) as study, Bars() as bars:
+        api.run(study, bars)
+    draft = folder.with_name(folder.name + ".copy")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(base, draft)
+    with Study.open(draft) as study:
+        config, budget = study.config, study.config.budget.model_copy(update={"cycles": options.cycles})
+        study.store.save_config(config.model_copy(update={"acquisition": method, "budget": budget, "name": folder.name}))
+    draft.rename(folder)
+
+
+def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> None:
+    budget: dict[str, Any] = {"base": options.base, "total": options.total, "cycles": 0}
+    if method == "full":
+        budget = {"base": 10**9, "total": 10**9, "cycles": 0, "start": "random"}
+    if method == "paper":
+        budget = {"total": options.total, "cycles": 1}
+    settings = {"expert": "simulated", "seed": seed, "budget": budget, "training": options.training}
+    preset = "paper" if method == "paper" else "askance"
+    api.init(folder, find_dataset(options.data), preset=preset, settings=settings).store.close()
+
+
+def _done(options: argparse.Namespace, method: str, seed: int) -> bool:
+    lines = options.out.read_text().splitlines() if options.out.exists() else []
+    return any(
+        (line["run"], line["seed"], line["dataset"], line["tag"]) == (method, seed, options.data.name, options.tag)
+        for line in map(json.loads, lines)
+    )
+
+
+def _write(options: argparse.Namespace, method: str, seed: int, study: Study) -> None:
+    """One JSON line a cycle, all at once, so that a run stands in the results whole or not at all."""
+    with study:
+        lines = [_line(options, method, seed, study, record) for record in api.records(study)]
+    with options.out.open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _line(options: argparse.Namespace, method: str, seed: int, study: Study, record: Any) -> dict[str, Any]:
+    trust = {key: (record[key] or {}).get("slice") for key in ("correlation", "correlation_d_raw")}
+    return {
+        "bench": "budget_curve",
+        "dataset": options.data.name,
+        "method": "askance" if method in ACQUISITIONS else method,
+        "acquisition": study.config.acquisition if method != "full" else None,
+        "seed": seed,
+        "fold": None,
+        "budget": record["budget"],
+        "labelled_slices": record["labelled_slices"],
+        "pool_slices": record["learn_slices"],
+        "dice": record["dice"],
+        "dice_per_class": record["dice_per_class"],
+        "slice_dice": record["slice_dice"],
+        "score_r": trust["correlation"]["pearson"],
+        "score_spearman": trust["correlation"]["spearman"],
+        "d_raw_r": trust["correlation_d_raw"]["pearson"] if trust["correlation_d_raw"] else None,
+        "mae": record["mae"],
+        "measures_r": {name: value["pearson"] for name, value in record["correlation_measures"].items()},
+        "dice_without_repeats": _without_repeats(study, record),
+        "effort": record["effort"],
+        "triage": record["triage"],
+        "seconds": sum(record["seconds"].values()),
+        "seconds_by_step": record["seconds"],
+        "peak_mb": record["peak_mb"],
+        "threads": record["environment"]["threads"],
+        "commit": record["commit"],
+        "default": method == "score" and not options.training,
+        "state": "full" if method == "full" else None,
+        "run": method,
+        "tag": options.tag,
+        "cycle": record["cycle"],
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _without_repeats(study: Study, record: Any) -> float | None:
+    """Mean Dice over the test volumes whose image does not stand in learn too (ACDC's patient074 does)."""
+    learnt = {image.sha256 for case in study.store.cases("learn") for image in case.images}
+    fresh = [case.id for case in study.store.cases("test") if not learnt & {image.sha256 for image in case.images}]
+    volumes = [[value for value in record["per_volume"][case].values() if value is not None] for case in fresh]
+    means = [sum(values) / len(values) for values in volumes if values]
+    return sum(means) / len(means) if means else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Algorithm 1 over stored state: budgets, resuming, waiting, what each training learnt from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from askance import api
+from askance.active import loop, training
+from askance.active.experts import HumanExpert, SimulatedExpert
+from askance.active.loop import collaborate
+from askance.active.study import Study
+from askance.errors import StudyBusy, UsageError, WaitingForExpert
+from askance.store.answers import Answer
+from askance.volumes.layouts import find_dataset
+
+SETTINGS: dict[str, Any] = {
+    "expert": "simulated",
+    "budget": {"base": 4, "total": 11, "cycles": 2},
+    "network": {"width": 4, "discriminator_width": 4},
+    "training": {"min_steps": 4, "max_steps": 4, "batch": 4, "crop": [16, 16], "views": 2},
+    "pseudo": {"threshold": 0.0},
+}
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, tiny_dataset: Path) -> Callable[..., Study]:
+    def make(name: str = "study", **settings: Any) -> Study:
+        return api.init(tmp_path / name, find_dataset(tiny_dataset), settings={**SETTINGS, **settings})
+
+    return make
+
+
+def weights(study: Study) -> list[str]:
+    return [model.weights_sha256 for model in study.store.models()]
+
+
+def test_the_loop_spends_its_budget_to_the_slice_and_the_last_cycle_takes_the_remainder(
+    make_study: Callable[..., Study],
+) -> None:
+    with make_study() as study:
+        records = api.run(study)
+        assert [record["labelled_slices"] for record in records] == [4, 7, 11]
+        assert [len(query.asked) for query in study.store.queries()] == [4, 3, 4]
+        assert records[-1]["budget"] == pytest.approx(11 / records[-1]["learn_slices"])
+        assert records[-1]["queried_share"] == pytest.approx(7 / records[-1]["learn_slices"])
+
+
+def test_every_answer_is_trained_on_and_no_pseudo_label_stands_for_an_answered_slice(
+    make_study: Callable[..., Study],
+) -> None:
+    with make_study() as study:
+        api.run(study)
+        for cycle, model in enumerate(study.store.models()):
+            entries = study.store.label_set(model.label_set).entries
+            true = {entry.slice_id for entry in entries if entry.kind == "annotation"}
+            pseudo = {entry.slice_id for entry in entries if entry.kind == "pseudo"}
+            answered = {one for query in study.store.queries() if query.cycle <= cycle for one in query.slice_ids}
+            assert true == answered
+            assert not pseudo & answered
+            assert bool(pseudo) == (cycle > 0)
+
+
+def test_a_run_repeats_to_the_last_bit_and_running_again_changes_nothing(make_study: Callable[..., Study]) -> None:
+    with make_study("one") as one, make_study("two") as two:
+        api.run(one)
+        api.run(two)
+        assert weights(one) == weights(two)
+        lines = (one.store.folder / "log/cycles.jsonl").read_text()
+        api.run(one)
+        assert (one.store.folder / "log/cycles.jsonl").read_text() == lines
+        assert [json.loads(line)["cycle"] for line in lines.splitlines()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("broken", ["rank_pool", "ask", "triage", "train_cycle", "measure"])
+def test_a_run_that_breaks_at_any_step_ends_with_the_same_weights(
+    make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    whole, calls = getattr(loop, broken), []
+
+    def breaks_once(*arguments: Any) -> Any:
+        done = whole(*arguments)
+        calls.append(broken)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return done
+
+    with make_study("undisturbed") as study:
+        api.run(study)
+        expected = weights(study), [query.slice_ids for query in study.store.queries()]
+    with make_study("broken") as study:
+        monkeypatch.setattr(loop, broken, breaks_once)
+        with pytest.raises(KeyboardInterrupt):
+            api.run(study)
+        api.run(study)
+        assert (weights(study), [query.slice_ids for query in study.store.queries()]) == expected
+
+
+def test_with_a_human_the_loop_waits_and_goes_on_when_the_answers_are_in(make_study: Callable[..., Study]) -> None:
+    with make_study(expert="human", budget={"base": 3, "total": 5, "cycles": 1}) as study:
+        given = len(study.store.annotations())
+        assert given > 0, "labels that came with learn's cases are taken as answered"
+        with pytest.raises(UsageError, match="used up"):
+            api.train(study)
+            api.query(study)
+
+
+def test_a_partly_answered_query_still_waits(make_study: Callable[..., Study]) -> None:
+    with make_study() as study:
+        with pytest.raises(WaitingForExpert, match="4 of 4 slices wait"):
+            collaborate(study, HumanExpert())
+        query = study.store.query(0)
+        assert query is not None
+        answers = SimulatedExpert(study).answers(query)
+        study.store.save_answers(answers[:3])
+        with pytest.raises(WaitingForExpert, match="1 of 4 slices wait"):
+            collaborate(study, HumanExpert())
+        study.store.set_aside(answers[3].slice_id, "unreadable", "ghosting", "dr")
+        with pytest.raises(WaitingForExpert, match="cycle 1"):
+            collaborate(study, HumanExpert())
+        assert len(study.store.label_set(study.store.models()[0].label_set).entries) == 3
+
+
+def test_validation_slices_are_answered_without_a_proposal_counted_and_never_trained_on(
+    make_study: Callable[..., Study],
+) -> None:
+    with make_study(budget={"base": 3, "total": 9, "cycles": 1, "validation": 3}) as study:
+        records = api.run(study)
+        drawn = study.validation_ids()
+        assert len(drawn) == 3
+        assert [record["labelled_slices"] for record in records] == [6, 9]
+        for model in study.store.models():
+            assert not drawn & {entry.slice_id for entry in study.store.label_set(model.label_set).entries}
+        assert all(study.store.annotation(one).proposal is None for one in drawn)  # type: ignore[union-attr]
+
+
+def test_effort_is_what_the_expert_changed_in_the_proposal(make_study: Callable[..., Study]) -> None:
+    with make_study() as study:
+        api.run(study)
+        query = study.store.query(1)
+        assert query is not None
+        for slice_id in query.slice_ids:
+            annotation = study.store.annotation(slice_id)
+            assert annotation is not None
+            assert annotation.effort is not None
+            case, _, index = slice_id.rsplit("/", 2)
+            proposal = study.from_grid(study.store.prediction_labels("cycle-000", case)[int(index)], study.store.case(case))
+            assert annotation.effort.changed_voxels == (study.store.read_annotation(annotation) != proposal).sum()
+
+
+def test_an_acquisition_decides_what_is_asked(make_study: Callable[..., Study]) -> None:
+    with make_study("score") as one, make_study("random", acquisition="random") as two:
+        api.run(one)
+        api.run(two)
+        asked = [study.store.query(1) for study in (one, two)]
+        assert asked[0] != asked[1]
+        ranked = [prediction for prediction in one.store.predictions("cycle-000") if prediction.slice_id[:1] != "t"]
+        lowest = asked[0].asked[0].score  # type: ignore[union-attr]
+        learn = {case.id for case in one.store.cases("learn")}
+        assert lowest == min(p.score for p in ranked if p.slice_id.split("/")[0] in learn)
+
+
+def test_preset_paper_runs_from_one_patient_and_ranks_by_its_discriminator(tmp_path: Path, tiny_dataset: Path) -> None:
+    settings = {
+        "expert": "simulated",
+        "budget": {"total": 0.6},
+        "network": {"width": 4, "discriminator_width": 4},
+        "training": {"min_steps": 3, "max_steps": 3, "batch": 2},
+    }
+    with api.init(tmp_path / "paper", find_dataset(tiny_dataset), preset="paper", settings=settings) as study:
+        records = api.run(study)
+        base = study.store.query(0)
+        assert base is not None
+        assert len({study.store.case(one.split("/")[0]).patient for one in base.slice_ids}) == 1
+        assert [record["acquisition"] for record in records] == ["patients", "d_raw"]
+        entries = study.store.label_set(study.store.models()[-1].label_set).entries
+        assert {entry.weight for entry in entries} == {1.0}
+        assert len(entries) == records[-1]["learn_slices"]
+
+
+def test_a_warm_start_goes_on_from_the_last_cycle_in_fewer_steps(make_study: Callable[..., Study]) -> None:
+    with make_study(training={**SETTINGS["training"], "warm_start": True, "warm_share": 0.5}) as study:
+        api.run(study)
+        assert [model.parent for model in study.store.models()] == [None, "cycle-000", "cycle-001"]
+        assert [model.info["steps"] for model in study.store.models()] == [4, 2, 2]
+
+
+def test_a_second_process_is_told_that_the_study_is_busy(make_study: Callable[..., Study]) -> None:
+    with (
+        make_study() as study,
+        Study.open(study.store.folder) as other,
+        study.store.lock(),
+        pytest.raises(StudyBusy, match=r"process \d+ on"),
+    ):
+        api.run(other)
+
+
+def test_a_corrected_answer_is_what_the_next_training_learns_from(make_study: Callable[..., Study]) -> None:
+    with make_study(budget={"base": 4, "total": 4, "cycles": 0}) as study:
+        api.run(study)
+        first = study.store.annotations()[0]
+        labels = np.zeros_like(study.store.read_annotation(first))
+        study.store.save_answers([Answer(first.slice_id, labels, "dr")])
+        versions = {entry.slice_id: entry.version for entry in training.label_entries(study, 1)}
+        assert versions[first.slice_id] == 2
