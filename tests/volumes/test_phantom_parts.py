@@ -75,7 +75,7 @@ def test_a_smooth_union_is_never_smaller_than_its_parts() -> None:
 
 def test_every_heart_holds_both_classes_in_living_proportion(grid: Grid) -> None:
     millilitres = float(np.prod(grid.spacing_mm)) / 1000
-    for seed in range(12):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         found = np.bincount(heart_labels(draw_heart(rng), grid, rng).ravel(), minlength=3) * millilitres
         assert len(found) == 3
@@ -153,13 +153,13 @@ def test_blood_is_brighter_than_myocardium_in_every_scan(protocol: Protocol) -> 
         assert signals[Tissue.AIR] == 0
 
 
-def test_fat_is_darker_than_myocardium_when_suppressed_and_brighter_than_blood_when_not() -> None:
+def test_fat_is_darker_than_myocardium_in_one_protocol_and_brighter_in_the_other() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         enhanced = tissue_signals(draw_scan("enhanced", rng), rng)
         assert enhanced[Tissue.FAT] < enhanced[Tissue.MYOCARDIUM]
         native = tissue_signals(draw_scan("native", rng), rng)
-        assert native[Tissue.FAT] > 1.05 * native[Tissue.BLOOD]
+        assert native[Tissue.MYOCARDIUM] < native[Tissue.FAT] < native[Tissue.BLOOD]
 
 
 def test_thick_slices_are_means_of_thin_ones() -> None:

@@ -66,7 +66,8 @@ def _lay_out(labels: Labels, points: Field, rng: np.random.Generator) -> _Chest:
     x, y, z = (axis[labels > 0] for axis in points)
     muscle_z = points[2][labels == MYOCARDIUM]
     back, front = float(np.quantile(y, 0.002)), float(np.quantile(y, 0.998))
-    size = float((labels > 0).sum() * abs(np.linalg.det(_steps(points)))) ** (1 / 3) / 75
+    volume = float((labels > 0).sum() * abs(np.linalg.det(_steps(points))))
+    size = max(volume ** (1 / 3) / 75, 0.4)  # 1: an adult's heart; below a newborn's the chest stops shrinking
     fat, wall = float(rng.uniform(4, 16)) * size, float(rng.uniform(8, 15)) * size
     heart_fat = float(rng.uniform(1, 7)) * size
     deep = (front - back + 38 * size + fat + wall + heart_fat) / 2

@@ -46,7 +46,10 @@ class Scan:
 
 
 def draw_scan(protocol: Protocol, rng: np.random.Generator) -> Scan:
-    """A scan at random: of the contrast-enhanced, fat-suppressed kind, or a native one in which fat outshines blood."""
+    """A scan at random: with contrast agent and dark fat, or native and with fat between muscle and blood.
+
+    The two differ enough that who learns from one alone is misled by the other.
+    """
 
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))

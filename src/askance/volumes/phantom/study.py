@@ -22,7 +22,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
-from askance.errors import DataError, FormatError, LabelError, UsageError
+from askance.errors import DataError, FormatError, GeometryError, LabelError, UsageError
 from askance.volumes.phantom.anatomy import Heart, Labels, draw_heart, heart_labels
 from askance.volumes.phantom.embedding import embed
 from askance.volumes.phantom.grid import Grid
@@ -54,7 +54,7 @@ def make_phantom(out: Path, seed: int, patients: int = 10) -> None:
     The same seed gives the same voxels, and patient n is the same however many patients there are.
 
     Raises:
-        UsageError: ``out`` exists and is not an empty folder, a negative seed, or fewer than 2 patients.
+        UsageError: ``out`` exists and is not an empty folder, a negative seed, or not 2 to 100 patients.
     """
     if not 2 <= patients <= 100:
         raise UsageError(f"{patients} patients asked for; wanted 2 to 100 (at least one to learn from and one to test)")
@@ -72,9 +72,13 @@ def make_phantom(out: Path, seed: int, patients: int = 10) -> None:
 
 
 def make_patients(seed: int, patients: int) -> Iterator[Patient]:
-    """The phantoms of a study, one after another; every second one is scanned by the other protocol."""
-    for number, own_seed in enumerate(_seeds(seed, patients)):
-        yield make_patient(_protocol(number), np.random.default_rng(own_seed))
+    """The phantoms of a study, one after another; every second one is scanned by the other protocol.
+
+    Raises:
+        UsageError: a negative seed.
+    """
+    seeds = _seeds(seed, patients)
+    return (make_patient(_protocol(number), np.random.default_rng(own)) for number, own in enumerate(seeds))
 
 
 def make_patient(protocol: Protocol, rng: np.random.Generator) -> Patient:
@@ -107,6 +111,7 @@ def render_hvsmr(labels_folder: Path, out: Path, seed: int) -> None:
     Raises:
         DataError: no such label file in ``labels_folder``, or two for one patient.
         FormatError: a label file that cannot be read.
+        GeometryError: a label file that is not a volume of three axes.
         LabelError: labels other than 0, 1, 2, or one of 1 and 2 missing.
         UsageError: ``out`` exists and is not an empty folder, or a negative seed.
     """
@@ -166,6 +171,8 @@ def _cropped(path: Path) -> tuple[Labels, NDArray[np.float64]]:
         values = np.asarray(volume.dataobj)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise FormatError(f"{path}: cannot be read as NIfTI ({error}); fetch the file again") from None
+    if values.ndim != 3:
+        raise GeometryError(f"{path}: {values.ndim} axes found {values.shape}; wanted a volume of three")
     found = np.unique(values)
     if found.tolist() != sorted(LABELS.values()):
         raise LabelError(f"{path}: labels {found.tolist()[:10]} found; wanted 0 background, 1 myocardium, 2 blood pool")
