@@ -15,7 +15,7 @@ from askance.errors import AskanceError, UsageError
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from askance.active.study import Study
@@ -338,7 +338,11 @@ def _predict(arguments: Arguments) -> None:
 def _export(arguments: Arguments) -> None:
     from askance.active import exporting
 
-    calls = {"nifti": exporting.export_nifti, "nnunet": exporting.export_nnunet, "onnx": exporting.export_onnx}
+    calls: dict[str, Callable[[Study, Path], Path]] = {
+        "nifti": exporting.export_nifti,
+        "nnunet": exporting.export_nnunet,
+        "onnx": exporting.export_onnx,
+    }
     with _opened(arguments) as study:
         print(calls[arguments.to](study, arguments.out))
 

@@ -16,7 +16,9 @@ MEASURES = ("score", "d_raw", "entropy", "foreground")
 
 def pool(n: int, rng: np.random.Generator) -> list[Candidate]:
     return [
-        Candidate(f"c{i // 10}/2/{i % 10}", f"p{i // 20}", f"c{i // 10}", i % 10, dict(zip(MEASURES, rng.random(4).round(1))))
+        Candidate(
+            f"c{i // 10}/2/{i % 10}", f"p{i // 20}", f"c{i // 10}", i % 10, dict(zip(MEASURES, rng.random(4).round(1)))
+        )
         for i in range(n)
     ]
 

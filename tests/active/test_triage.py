@@ -25,7 +25,9 @@ def test_what_is_asked_is_neither() -> None:
 def test_shuffled_scores_change_the_weights() -> None:
     scores = np.linspace(0.5, 1.0, 20)
     shuffled = np.random.default_rng(0).permutation(scores)
-    weights, others = ([one.weight for one in triage(predictions(list(s)), set(), PseudoConfig())] for s in (scores, shuffled))
+    weights, others = (
+        [one.weight for one in triage(predictions(list(s)), set(), PseudoConfig())] for s in (scores, shuffled)
+    )
     assert weights != others
     assert sorted(weights) == sorted(others)
 

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from made_studies import TEST, TINY, advance, answer, make_study, write_dataset
 
 from askance.active.study import Study
+from made_studies import TEST, TINY, advance, answer, make_study, write_dataset
 
 
 @pytest.fixture
