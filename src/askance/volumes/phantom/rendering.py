@@ -58,9 +58,9 @@ def draw_scan(protocol: Protocol, rng: np.random.Generator) -> Scan:
     return Scan(
         tr_ms=between(3.0, 4.5),
         flip_deg=between(50, 75),
-        blood_t1_factor=between(0.65, 0.9) if enhanced else 1.0,
+        blood_t1_factor=between(0.75, 1.0) if enhanced else 1.0,
         blood_t2_factor=between(0.7, 1.0),
-        fat_share=between(0.02, 0.12) if enhanced else between(0.4, 0.5),
+        fat_share=between(0.08, 0.2) if enhanced else between(0.36, 0.44),
         spread=0.12,
         flow=between(0.03, 0.08),
         mottle=between(0.03, 0.05),
