@@ -62,3 +62,12 @@ def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert [line.split()[:2] for line in ran.stdout.splitlines()[:2]] == [["0", "8"], ["1", "16"]]
     assert Path(ran.stdout.splitlines()[-1]).exists() or (tmp_path / "study/report.html").exists()
+
+
+@pytest.mark.parametrize("page", ["cli", "benchmarks"])
+def test_generated_pages_are_what_the_generator_writes_now(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import generate
+
+    written = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    assert written == getattr(generate, f"{page}_page")(), "run `make docs` and commit what it wrote"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from askance.active.acquisition import acquisition
-from askance.active.experts import expert_of
+from askance.active.experts import accept_given, expert_of
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.study import Study
 from askance.active.summary import gather
@@ -15,12 +15,10 @@ from askance.config import GridConfig, StudyConfig, from_preset
 from askance.errors import DataError, UsageError
 from askance.records import Case, CycleRecord
 from askance.report.page import write_report
-from askance.store.answers import Answer
 from askance.store.store import Store
 from askance.volumes.dataset import relocate_all, study_cases
-from askance.volumes.files import read_labels
 from askance.volumes.found import Found
-from askance.volumes.geometry import default_grid, split
+from askance.volumes.geometry import default_grid
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division
 
 Progress = Callable[[int, int], None]
@@ -54,8 +52,7 @@ def init(
     config = from_preset(preset, {**{key: value for key, value in said.items() if value is not None}, **settings})
     acquisition(config.acquisition)
     study = Study(Store.create(folder, _whole_slices(config), cases))
-    if config.expert == "human":
-        _accept_given(study, cases)
+    accept_given(study)
     return study
 
 
@@ -174,19 +171,15 @@ def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, pro
         )
     known = {case.id for case in study.store.cases()}
     fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in known)})
-    if not fresh.cases:
-        return []
     sides = division if division.splits is not None else Division(
         division.pattern, division.table, division.each_case, {case.id: "learn" for case in fresh.cases}
     )  # fmt: skip
-    cases, _ = study_cases(
-        fresh, axis=str(study.config.grid.axis), division=sides, seed=study.config.seed, progress=progress
-    )
+    added = study_cases(fresh, axis=str(study.config.grid.axis), division=sides, progress=progress)[0] if fresh.cases else []
     with study.store.lock():
-        study.store.add_cases(cases)
-        if study.config.expert == "human":
-            _accept_given(study, cases)
-    return [case.id for case in cases]
+        if added:
+            study.store.add_cases(added)
+        accept_given(study)
+    return [case.id for case in added]
 
 
 def relocate(study: Study, folder: Path) -> list[str]:
@@ -219,16 +212,6 @@ def _whole_slices(config: StudyConfig) -> StudyConfig:
     if config.network.generator != "pix2pix":
         return config
     return config.model_copy(update={"training": config.training.model_copy(update={"crop": config.grid.size})})
-
-
-def _accept_given(study: Study, cases: Sequence[Case]) -> None:
-    """Take the labels that came with learn's cases as annotations by ``dataset``."""
-    for case in cases:
-        if case.split == "learn" and case.label is not None and case.labelled:
-            volume = read_labels(case.label.path, len(study.config.classes), study.config.ignore)
-            planes = split(volume.array, study.config.grid.axis)
-            names = {one.index: one.id for one in study.store.slices("learn") if one.case == case.id}
-            study.store.save_given([Answer(names[index], planes[index], "dataset") for index in case.labelled])
 
 
 __all__ = [

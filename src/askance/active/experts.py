@@ -63,6 +63,19 @@ class HumanExpert:
         return []
 
 
+def accept_given(study: Study) -> None:
+    """Where a human answers, take the labels that came with learn's cases as annotations by ``dataset``, once a case."""
+    if study.config.expert != "human":
+        return
+    done: list[str] = list((study.store.marked(0, "given") or {}).get("cases", []))
+    fresh = [case for case in study.store.cases("learn") if case.label is not None and case.id not in set(done)]
+    for case in fresh:
+        truth, axis = study.truth(case), study.config.grid.axis
+        study.store.save_given([Answer(slice_id(case.id, axis, i), truth[i], "dataset") for i in case.labelled])
+    if fresh:
+        study.store.mark(0, "given", {"cases": done + [case.id for case in fresh]})
+
+
 def expert_of(study: Study) -> Expert:
     """The expert that the study's settings name."""
     return SimulatedExpert(study) if study.config.expert == "simulated" else HumanExpert()

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from askance.active.acquisition import acquisition
 from askance.active.environment import describe_environment
-from askance.active.experts import Expert
+from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
 from askance.active.querying import ask, ask_base, query_size
 from askance.active.ranking import rank_pool
@@ -86,6 +86,7 @@ class Turn:
         """Prepare the slices and choose the base."""
         with self._timed(0, "prepare"):
             self._study.prepare(self._watcher.count)
+            accept_given(self._study)
         with self._timed(0, "ask"):
             return ask_base(self._study)
 

@@ -1,0 +1,131 @@
+"""Write the pages that are made: cli.md from --help, benchmarks.md from benchmarks/results/."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from askance.cli import make_parser
+from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
+from askance.report.plots import benchmark_curves
+from askance.report.tables import markdown
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks" / "results"
+
+_HEAD = "<!-- made by docs/generate.py: do not edit -->\n\n"
+
+
+_INTRODUCTION = """# Benchmarks
+
+Made from `benchmarks/results/*.jsonl`; each file's recipe has its name. Machine: 2 cores, no GPU. Dice is the mean over
+classes, per volume at original resolution; mean ± sd over seeds (number of seeds).
+"""
+
+
+def cli_page() -> str:
+    """Every command's help."""
+    os.environ["COLUMNS"] = "110"
+    parser = make_parser()
+    choices = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
+    helps = [("askance", parser), *((f"askance {name}", command) for name, command in choices.items())]
+    parts = [f"## {name}\n\n```\n{command.format_help().rstrip()}\n```\n" for name, command in helps]
+    return _HEAD + "# The command line\n\n" + "\n".join(parts)
+
+
+def benchmarks_page() -> str:
+    """A section a file of results, tables from its lines."""
+    sections = {
+        "budget_curve": ("Dice over the budget", _curve),
+        "gan_step": ("Speed of a training step", _speed),
+        "phantom_difficulty": ("How hard the phantom is", _difficulty),
+        "large_study": ("A study larger than memory", _large),
+    }
+    parts = [_HEAD, _INTRODUCTION]
+    for name, (title, section) in sections.items():
+        path = RESULTS / f"{name}.jsonl"
+        if path.exists():
+            lines = read_jsonl(path)
+            parts.append(f"\n## {title}\n\n`benchmarks/{name}.py`, `benchmarks/results/{name}.jsonl`\n\n{section(lines)}")
+    return "".join(parts)
+
+
+def _curve(lines: list[dict[str, Any]]) -> str:
+    parts = []
+    for dataset in sorted({line["dataset"] for line in lines}):
+        for tag in sorted({line["tag"] or "" for line in lines if line["dataset"] == dataset}):
+            mine = [line for line in lines if line["dataset"] == dataset and (line["tag"] or "") == tag]
+            summaries = summarise(mine)
+            image = f"budget_curve-{dataset}{'-' + tag if tag else ''}.svg"
+            (DOCS / "images" / image).write_bytes(benchmark_curves(summaries, dataset))
+            parts.append(f"### {dataset}{f' ({tag})' if tag else ''}\n\n{markdown(benchmark_table(summaries))}\n")
+            parts.append(f"![Dice over the budget](images/{image})\n\n{_trust(mine)}\n")
+    return "\n".join(parts)
+
+
+def _trust(lines: list[dict[str, Any]]) -> str:
+    """How the score and its rivals go with Dice on test slices, run by run."""
+    rows = [
+        {
+            "Run": line["run"],
+            "Seed": str(line["seed"]),
+            "Labelled": str(line["labelled_slices"]),
+            "Dice": _figure(line["dice"]),
+            "r of the score": _figure(line["score_r"]),
+            "r of d_raw": _figure(line["d_raw_r"]),
+            "r of entropy": _figure((line["measures_r"] or {}).get("entropy")),
+            "r of agreement": _figure((line["measures_r"] or {}).get("agreement")),
+            "Score error": _figure(line["mae"]),
+            "Seconds": f"{line['seconds']:.0f}",
+            "Peak MB": f"{line['peak_mb']:.0f}",
+        }
+        for line in lines
+    ]
+    return f"<details><summary>Every run</summary>\n\n{markdown(rows)}\n\n</details>\n"
+
+
+def _speed(lines: list[dict[str, Any]]) -> str:
+    keys = ("method", "precision", "slices_per_s", "ratio")
+    rows = [{key: _figure(line.get(key)) for key in keys} for line in lines]
+    return "The same networks trained three ways in one run; `ratio` is to the textbook loop.\n\n" + markdown(rows) + "\n"
+
+
+def _difficulty(lines: list[dict[str, Any]]) -> str:
+    rows = [
+        {
+            "Seed": str(line["seed"]),
+            "Method": line["method"],
+            "State": line["state"] or "–",
+            "Dice": _figure(line["dice"]),
+            "Per class": ", ".join(_figure(value) for value in _values(line["dice_per_class"])),
+        }
+        for line in lines
+    ]
+    return markdown(rows) + "\n"
+
+
+def _large(lines: list[dict[str, Any]]) -> str:
+    keys = [key for key in ("gb", "slices", "peak_anonymous_mb", "peak_mb", "seconds", "commit") if key in lines[-1]]
+    return markdown([{key: _figure(line.get(key)) for key in keys} for line in lines]) + "\n"
+
+
+def _values(per_class: Any) -> list[Any]:
+    return list(per_class.values()) if isinstance(per_class, dict) else list(per_class or [])
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Write both pages."""
+    (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
+    (DOCS / "benchmarks.md").write_text(benchmarks_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
