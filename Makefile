@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
+# Tests run two at a time, one thread each: two trainings of two threads starve each other.
+test test-slow: export OMP_NUM_THREADS = 1
 
 .PHONY: demo test test-slow lint docs clean
 
@@ -10,10 +12,10 @@ demo: .venv/installed
 	$(BIN)/askance demo demo
 
 test: .venv/installed-dev browser
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: .venv/installed-dev browser
-	$(BIN)/python -m pytest -m slow --timeout 1800
+	$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from askance.api import init
 from askance.errors import WaitingForExpert
 from askance.volumes.layouts import find_dataset
 
-REAL = Path(os.environ.get("ASKANCE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+REAL = Path(os.environ.get("ASKANCE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SHAPE = (24, 32, 6)
 AFFINE = np.diag([1.5, 1.5, 6.0, 1.0])
 LEARN, TEST = ("p1", "p2", "p3"), ("p4",)

@@ -10,27 +10,29 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "askance"
 
-GROUND = {"errors", "config", "records"}
+GROUND = {"errors", "config", "records", "colours"}
 
 #: Room -> the rooms it may import beside itself and the ground. A room that is not here is not a room yet: add it, and
 #: say in the commit why it may know what it knows. ``active`` knows volumes because experts answer and trainings read
-#: slices of files, and report because it fills in that room's plain records. Outside: api, terminal, cli, server.
+#: slices of files. Outside: summary (it gathers a study for the report), api, terminal, cli, server.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
     "records": set(),
+    "colours": set(),
     "execution": set(),
     "volumes": set(),
     "metrics": set(),
     "networks": set(),
     "learning": {"volumes", "networks", "metrics"},
     "store": {"volumes"},
-    "active": {"volumes", "metrics", "networks", "learning", "store", "report", "execution"},
+    "active": {"volumes", "metrics", "networks", "learning", "store", "execution"},
     "baselines": {"volumes", "metrics"},
     "evaluation": {"volumes", "metrics", "networks", "learning", "store", "active", "baselines", "execution"},
     "report": set(),
     "server": {"volumes", "metrics", "store", "report", "execution"},
-    "api": {"volumes", "metrics", "learning", "store", "active", "report", "execution"},
+    "summary": {"volumes", "metrics", "active", "report"},
+    "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "execution"},
     "terminal": {"learning"},
     "cli": {"api", "terminal", "volumes", "metrics", "store", "active", "baselines", "evaluation", "report", "server"},
     "__main__": {"cli"},
@@ -38,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAY_IMPORT_TORCH = {"networks", "learning", "active", "evaluation"}
 TORCH = {"torch", "torchvision", "lightning_fabric", "lightning", "monai"}
-WITHOUT_TORCH = ("errors", "config", "records", "volumes", "store", "metrics", "report")
+WITHOUT_TORCH = ("errors", "config", "records", "colours", "volumes", "store", "metrics", "report")
 
 #: Alembic runs it; nobody imports it.
 RUN_BY_ALEMBIC = SOURCE / "store" / "migrations" / "env.py"

@@ -10,12 +10,12 @@ from askance.active.acquisition import acquisition
 from askance.active.experts import accept_given, expert_of
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.study import Study
-from askance.active.summary import gather
 from askance.config import GridConfig, StudyConfig, from_preset
 from askance.errors import DataError, UsageError
 from askance.records import Case, CycleRecord
 from askance.report.page import write_report
 from askance.store.store import Store
+from askance.summary import gather
 from askance.volumes.dataset import relocate_all, study_cases
 from askance.volumes.found import Found
 from askance.volumes.geometry import default_grid

@@ -9,24 +9,10 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from askance.colours import RGB, class_colour
 from askance.records import IGNORE
 from askance.volumes.geometry import PLANES, axis_named
 
-RGB = tuple[int, int, int]
-
-#: 3D Slicer's GenericAnatomyColors: nerve, vein, lymph node, edema, waste, skin, capillary, urine, tissue, fluid.
-_COLOURS: tuple[RGB, ...] = (
-    (244, 214, 49),
-    (0, 151, 206),
-    (68, 172, 100),
-    (140, 224, 228),
-    (78, 63, 0),
-    (177, 122, 101),
-    (183, 156, 220),
-    (214, 230, 130),
-    (128, 174, 128),
-    (170, 250, 250),
-)
 _OPEN = ("not labelled", (128, 128, 128))
 
 _SNAP_HEADER = """\
@@ -90,5 +76,5 @@ def whereabouts(affine: ArrayLike, axis: int, index: int) -> dict[str, str]:
 
 
 def _labels(classes: Sequence[str]) -> list[tuple[int, str, RGB]]:
-    known = [(value, name, _COLOURS[(value - 1) % len(_COLOURS)]) for value, name in enumerate(classes) if value]
+    known = [(value, name, class_colour(value)) for value, name in enumerate(classes) if value]
     return [*known, (IGNORE, *_OPEN)]

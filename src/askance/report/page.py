@@ -11,9 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from askance.colours import UNRELIABLE, as_hex, class_colour
 from askance.errors import StudyError
 from askance.report import panels, plots, tables, wording
-from askance.report.colours import UNRELIABLE, as_hex, class_colour
 from askance.report.data import AskedSlice, Panel, ReportData, ScoredSlice
 
 

@@ -14,8 +14,8 @@ from matplotlib import image as mpl_image
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from askance.colours import UNRELIABLE, class_colour
 from askance.records import IGNORE
-from askance.report.colours import UNRELIABLE, class_colour
 from askance.report.data import Panel
 
 Floats = NDArray[np.floating[Any]]

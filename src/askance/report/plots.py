@@ -14,9 +14,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from askance.colours import class_colour, ink
 from askance.records import CycleRecord
 from askance.report.benchmarks import Summary
-from askance.report.colours import class_colour, ink
 
 _INK, _FAINT, _ACCENT = "#1f2933", "#9aa5b1", "#00587a"
 _MARKERS = "osD^vPX*hd"

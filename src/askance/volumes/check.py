@@ -204,9 +204,7 @@ def _same_images(found: Found, sources: dict[Path, Source], sides: dict[str, Spl
             told = some(f"{path} ({sides[case_id]})" if case_id in sides else path for case_id, path in files.items())
             message = f"{told}: are the same image, byte for byte, under {len(files)} cases; keep one"
             first, path = next(iter(files.items()))
-            problems.append(
-                Problem(first, path, "same_image", f"{message}; shared by two sides it flatters")
-            )
+            problems.append(Problem(first, path, "same_image", f"{message}; shared by two sides it flatters"))
     return problems
 
 

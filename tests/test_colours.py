@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from askance.report.colours import UNRELIABLE, as_hex, class_colour, ink
+from askance.colours import UNRELIABLE, as_hex, class_colour, ink
 
 # Machado, Oliveira, Fernandes 2009, full severity, on linear RGB.
 EYES = {

@@ -15,6 +15,7 @@ from askance.active.study import Study
 from askance.metrics.dice import slice_dice
 from askance.records import Asked, Case, CycleRecord, Prediction, Query, Split, parse_slice_id
 from askance.report.data import AskedSlice, Counts, Panel, ReportData, ScoredSlice, StudyFacts
+from askance.volumes.geometry import inplane
 
 _PANELS = 4  # most and least certain slices of Figure 2, each
 
@@ -84,14 +85,12 @@ def _figure2(study: Study) -> list[Panel]:
 
 
 def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
-    case_id, axis, index = parse_slice_id(prediction.slice_id)
+    case_id, _, index = parse_slice_id(prediction.slice_id)
     case = study.store.case(case_id)
     labels = study.store.prediction_labels(prediction.model, case_id)[index]
     image = study.cache.case(case_id)[index, 0].astype(np.float32)
     score_map = _enlarged(study.store.prediction_maps(prediction.model, case_id)[index], image.shape)
     truth = _truth_on_grid(study, case, index) if case.split == "test" else None
-    height_mm, width_mm = study.config.grid.spacing_mm
-    del axis
     upright = [_upright(array, study, case) for array in (image, labels, score_map)]
     return Panel(
         prediction.slice_id,
@@ -101,7 +100,7 @@ def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
         upright[2],
         prediction.score,
         prediction.measures.get("dice"),
-        aspect=_aspect(height_mm, width_mm, study, case),
+        aspect=_aspect(study, case),
         title=title,
     )
 
@@ -121,27 +120,30 @@ def _upright(array: NDArray[Any], study: Study, case: Case) -> NDArray[Any]:
 
     The one place outside the viewer where orientation is changed, for pictures alone.
     """
-    directions = _world_directions(study, case)
-    if directions[0][0] == 0 or (directions[0][0] == 1 and directions[1][0] == 2):
-        array, directions = array.T, (directions[1], directions[0])
-    (row_axis, row_sign), (_, column_sign) = directions
-    del row_axis
-    array = array[::-1] if row_sign > 0 else array  # rows must run towards posterior or inferior
-    return array[:, ::-1] if column_sign > 0 else array  # columns must run towards left (right on the left of the picture)
+    (row, row_sign), (column, column_sign) = _world_directions(study, case)
+    if _is_lying(row, column):
+        array, row_sign, column_sign = array.T, column_sign, row_sign
+    array = array[::-1] if row_sign > 0 else array  # downwards is posterior or inferior
+    return array[:, ::-1] if column_sign > 0 else array  # to the right is the patient's left, or posterior
 
 
 def _world_directions(study: Study, case: Case) -> tuple[tuple[int, int], tuple[int, int]]:
     """For the two in-plane file axes: the nearest world axis (0 right, 1 anterior, 2 superior) and its sign."""
     matrix = np.array(case.affine)[:3, :3]
     found = []
-    for axis in (axis for axis in range(3) if axis != study.config.grid.axis):
+    for axis in inplane(study.config.grid.axis):
         world = int(np.abs(matrix[:, axis]).argmax())
         found.append((world, 1 if matrix[world, axis] > 0 else -1))
     return found[0], found[1]
 
 
-def _aspect(height_mm: float, width_mm: float, study: Study, case: Case) -> float:
-    first = _world_directions(study, case)[0][0]
-    second = _world_directions(study, case)[1][0]
-    swapped = first == 0 or (first == 1 and second == 2)
-    return width_mm / height_mm if swapped else height_mm / width_mm
+def _is_lying(row: int, column: int) -> bool:
+    """True where rows run along what belongs across the picture: right-left, or anterior-posterior beside head-foot."""
+    return row == 0 or (row == 1 and column == 2)
+
+
+def _aspect(study: Study, case: Case) -> float:
+    """A pixel's height over its width in mm, as the picture is turned."""
+    height_mm, width_mm = study.config.grid.spacing_mm
+    (row, _), (column, _) = _world_directions(study, case)
+    return width_mm / height_mm if _is_lying(row, column) else height_mm / width_mm
