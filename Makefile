@@ -20,7 +20,7 @@ test-slow: .venv/installed-dev browser
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10
 	$(BIN)/mypy --python-version 3.13
 
 docs: .venv/installed-dev

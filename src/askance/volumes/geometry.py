@@ -130,7 +130,8 @@ class Grid:
     ) -> NDArray[np.float32]:
         """A map (..., H, W) at the slice's own pixels (..., h, w); ``outside`` where the grid does not reach."""
         rows, columns = self._matrices_from(shape, spacing_mm)
-        return resampling.resample(values, rows, columns) + np.float32(outside) * (1 - resampling.coverage(rows, columns))
+        beyond: NDArray[np.float32] = np.float32(outside) * (1 - resampling.coverage(rows, columns))
+        return resampling.resample(values, rows, columns) + beyond
 
     def _matrices_to(self, shape: tuple[int, ...], spacing_mm: Pair) -> resampling.Matrices:
         return (
