@@ -29,7 +29,7 @@ from askance.volumes.phantom.study import make_patients
 
 RESULTS = Path(__file__).parent / "results" / "phantom_difficulty.jsonl"
 CLASSES = 3
-STEPS = 400
+STEPS = 500
 BATCH = 8
 
 

@@ -58,14 +58,14 @@ def draw_scan(protocol: Protocol, rng: np.random.Generator) -> Scan:
     return Scan(
         tr_ms=between(3.0, 4.5),
         flip_deg=between(50, 75),
-        blood_t1_factor=between(0.75, 1.0) if enhanced else 1.0,
+        blood_t1_factor=between(0.65, 0.9) if enhanced else 1.0,
         blood_t2_factor=between(0.7, 1.0),
-        fat_share=between(0.08, 0.2) if enhanced else between(0.36, 0.44),
+        fat_share=between(0.02, 0.1) if enhanced else between(0.4, 0.5),
         spread=0.12,
         flow=between(0.03, 0.08),
         mottle=between(0.03, 0.05),
         bias=between(0.08, 0.2),
-        noise=between(0.02, 0.04),
+        noise=between(0.015, 0.035),
         blur_mm=between(0.5, 0.9),
         gain=between(300, 900),
     )
