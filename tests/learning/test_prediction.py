@@ -13,7 +13,7 @@ NETWORK = NetworkConfig(width=4, discriminator_width=4)
 @pytest.fixture(scope="module")
 def trained():
     """A model that has learnt the toy task somewhat."""
-    return train(make_run(steps=40)).states
+    return train(make_run(steps=90)).states
 
 
 @pytest.fixture(scope="module")
