@@ -101,6 +101,7 @@ def read_all(cache: SliceCache, cases: Sequence[Case]) -> int:
 
 def measure(folder: Path, gb: float) -> dict[str, object]:
     """One line of results: anonymous memory and seconds for a study of ``gb`` gigabytes."""
+    began_at = commit()  # before the work: others may commit during it
     volumes = -(-int(gb * 1e9) // VOLUME_BYTES)
     cases = make_cases(folder, volumes)
     grid = Grid.from_config(default_grid(cases, axis=2))
@@ -122,7 +123,7 @@ def measure(folder: Path, gb: float) -> dict[str, object]:
         "cache_seconds": round(cached_s, 1),
         "peak_mb": round(memory.peak_mb, 1),
         "grid": {"spacing_mm": grid.spacing_mm, "size": grid.size},
-        "commit": commit(),
+        "commit": began_at,
         "default": True,
     }
 
