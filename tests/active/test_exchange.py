@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from made_studies import AFFINE, SHAPE, TEST, TINY, advance, make_study, read_volume, real, truth_of, write_dataset
 
 from askance.active.exchange import read_answers, write_query
 from askance.active.experts import proposal_of
@@ -25,6 +24,7 @@ from askance.errors import AnswerError, SourceChanged, SourceMissing, StudyError
 from askance.records import parse_slice_id
 from askance.volumes.layouts import find_dataset
 from askance.volumes.patients import Division
+from made_studies import AFFINE, SHAPE, TEST, TINY, advance, make_study, read_volume, real, truth_of, write_dataset
 
 Rows = list[dict[str, str]]
 

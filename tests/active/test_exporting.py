@@ -10,7 +10,6 @@ import onnxruntime
 import pytest
 import SimpleITK as sitk  # noqa: N813
 import torch
-from made_studies import AFFINE, LEARN, SHAPE, TINY, advance, answer, make_study, read_volume, write_dataset
 
 from askance.active import exporting, onnx_export
 from askance.active.exporting import export_nifti, export_nnunet, export_onnx
@@ -19,6 +18,7 @@ from askance.errors import SourceMissing, StudyError, TrainingError, UsageError
 from askance.learning.checkpoints import load_weights
 from askance.learning.training import make_networks
 from askance.volumes.layouts import find_dataset
+from made_studies import AFFINE, LEARN, SHAPE, TINY, advance, answer, make_study, read_volume, write_dataset
 
 
 def slices_of(out: Path, case: str) -> list[dict]:

@@ -7,13 +7,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from made_studies import AFFINE, SHAPE, advance, make_study, read_volume, truth_of, write_dataset, write_volume
 
 from askance.active.measuring import at_file_resolution
 from askance.active.outside import predict_files
 from askance.active.ranking import predict_case
 from askance.active.study import Study
 from askance.errors import FormatError, GeometryError, UsageError
+from made_studies import AFFINE, SHAPE, advance, make_study, read_volume, truth_of, write_dataset, write_volume
 
 
 @pytest.fixture
