@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from askance import api
@@ -24,16 +22,27 @@ SETTINGS: dict[str, Any] = {
     "training": {"min_steps": 25, "max_steps": 25, "batch": 4, "crop": [16, 16], "views": 2},
     "pseudo": {"threshold": 0.0},
 }
-# Progress is saved after every step, so that kills fall inside a checkpoint's write too.
+# Progress is saved after every step, and the process kills itself just before its n-th rename: inside the writes of
+# checkpoints, models, annotations and predictions, and between steps.
 RUN = """
-import sys
+import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from askance import api
-from askance.active.study import Study
-from dataclasses import replace
 from askance.active import training
-made = training._run
+from askance.active.study import Study
+
+made, rename, left = training._run, os.replace, int(sys.argv[2])
 training._run = lambda *arguments: replace(made(*arguments), save_every_s=0.0)
+
+def dies(*arguments, **options):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(*arguments, **options)
+
+os.replace = dies
 with Study.open(Path(sys.argv[1])) as study:
     api.run(study)
 """
@@ -51,21 +60,18 @@ def outcome(folder: Path) -> tuple[Any, ...]:
 def test_a_run_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path, tiny_dataset: Path) -> None:
     for name in ("whole", "killed"):
         api.init(tmp_path / name, find_dataset(tiny_dataset), settings=SETTINGS).store.close()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", RUN, str(tmp_path / "whole")], check=True, env=environment)
-    whole_s = time.monotonic() - began
-    rng, kills = np.random.default_rng(0), 0
-    for _ in range(60):
-        child = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path / "killed")], env=environment)
-        try:
-            child.wait(timeout=whole_s * rng.uniform(0.4, 1.1))
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            kills += 1
-            continue
-        assert child.returncode == 0
-        break
-    assert kills >= 2
+    run(tmp_path / "whole", dies_at=0)
+    kills = [run(tmp_path / "killed", dies_at) for dies_at in (1, 2, 3, 7, 13, 20, 27, 34)]
+    assert kills == [True] * len(kills)
+    while run(tmp_path / "killed", dies_at=29):
+        kills.append(True)
+        assert len(kills) < 40
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
+
+
+def run(folder: Path, dies_at: int) -> bool:
+    """Run the study in a process of its own; True if that was killed, False if it came to its end."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    child = subprocess.run([sys.executable, "-c", RUN, str(folder), str(dies_at)], env=environment, check=False)
+    assert child.returncode in (0, -signal.SIGKILL)
+    return child.returncode != 0
