@@ -58,11 +58,23 @@ def _curve(lines: list[dict[str, Any]]) -> str:
         for tag in sorted({line["tag"] or "" for line in lines if line["dataset"] == dataset}):
             mine = [line for line in lines if line["dataset"] == dataset and (line["tag"] or "") == tag]
             summaries = summarise(mine)
-            image = f"budget_curve-{dataset}{'-' + tag if tag else ''}.svg"
-            (DOCS / "images" / image).write_bytes(benchmark_curves(summaries, dataset))
+            image = _curve_name(dataset, tag)
             parts.append(f"### {dataset}{f' ({tag})' if tag else ''}\n\n{markdown(benchmark_table(summaries))}\n")
             parts.append(f"![Dice over the budget](images/{image})\n\n{_trust(mine)}\n")
     return "\n".join(parts)
+
+
+def write_curves() -> None:
+    """The pictures of the budget curves."""
+    path = RESULTS / "budget_curve.jsonl"
+    lines = read_jsonl(path) if path.exists() else []
+    for dataset, tag in sorted({(line["dataset"], line["tag"] or "") for line in lines}):
+        mine = [line for line in lines if (line["dataset"], line["tag"] or "") == (dataset, tag)]
+        (DOCS / "images" / _curve_name(dataset, tag)).write_bytes(benchmark_curves(summarise(mine), dataset))
+
+
+def _curve_name(dataset: str, tag: str) -> str:
+    return f"budget_curve-{dataset}{'-' + tag if tag else ''}.svg"
 
 
 def _trust(lines: list[dict[str, Any]]) -> str:
@@ -130,7 +142,8 @@ def _figure(value: Any) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write both pages and their pictures."""
+    write_curves()
     (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
     (DOCS / "benchmarks.md").write_text(benchmarks_page(), encoding="utf-8")
 
