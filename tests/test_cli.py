@@ -62,7 +62,14 @@ def test_wrong_settings_are_misuse_and_leave_nothing(
     tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = tmp_path / "study"
-    for option in ("training.epoch=3", "budget.base=-1", "seed", "acquisition=best", "grid.size=[9000,2]"):
+    for option in (
+        "training.epoch=3",
+        "budget.base=-1",
+        "seed",
+        "acquisition=best",
+        "grid.size=[9000,2]",
+        "training.crop=[7,7]",
+    ):
         assert main(["init", str(study), "--data", str(tiny_dataset), "--set", option]) == 2
         assert not study.exists()
         assert "\naskance: " in "\n" + capsys.readouterr().err

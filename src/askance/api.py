@@ -12,6 +12,7 @@ from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.study import Study
 from askance.config import GridConfig, StudyConfig, from_preset
 from askance.errors import DataError, UsageError
+from askance.learning.training import Shape, crop_size
 from askance.records import Case, CycleRecord
 from askance.report.page import write_report
 from askance.store.store import Store
@@ -50,7 +51,7 @@ def init(
     grid = {**_default_grid(cases, number, preset).model_dump(), **settings.pop("grid", {})}
     said = {"name": folder.name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore, "grid": grid}
     config = from_preset(preset, {**{key: value for key, value in said.items() if value is not None}, **settings})
-    acquisition(config.acquisition)
+    _require_usable(config)
     study = Study(Store.create(folder, _whole_slices(config), cases))
     accept_given(study)
     return study
@@ -199,6 +200,12 @@ def relocate(study: Study, folder: Path) -> list[str]:
 def _require_learn(cases: Sequence[Case]) -> None:
     if not any(case.split == "learn" for case in cases):
         raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
+
+
+def _require_usable(config: StudyConfig) -> None:
+    """Raise now what would otherwise be raised at the first query or training."""
+    acquisition(config.acquisition)
+    crop_size(Shape(len(config.channels), len(config.classes), config.grid.size), config.network, config.training)
 
 
 def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:
