@@ -11,19 +11,20 @@ from askance.active.experts import accept_given, expert_of
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.study import Study
 from askance.config import GridConfig, StudyConfig, from_preset
-from askance.errors import DataError, UsageError
+from askance.errors import DataError, SplitError, UsageError
 from askance.learning.training import Shape, crop_size
-from askance.records import Case, CycleRecord
+from askance.records import Case, CycleRecord, Split
 from askance.report.page import write_report
 from askance.store.store import Store
 from askance.summary import gather
 from askance.volumes.dataset import relocate_all, study_cases
 from askance.volumes.found import Found
 from askance.volumes.geometry import default_grid
-from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division
+from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, patients_of
 
 Progress = Callable[[int, int], None]
 
+_LEARN: Split = "learn"
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 
 
@@ -75,9 +76,13 @@ def train(study: Study, watcher: Watcher | None = None) -> CycleRecord:
         WaitingForExpert: the query is not answered yet. UsageError: nothing was asked since the last model.
     """
     with study.store.lock():
-        turn = Turn(study, watcher or Unwatched())
-        queries = study.store.queries()
+        turn, store = Turn(study, watcher or Unwatched()), study.store
+        queries, model = store.queries(), store.latest_model()
         query = queries[-1] if queries else turn.ask_base()
+        if model is not None and query.cycle <= model.cycle and any(one.number == model.cycle for one in store.cycles()):
+            raise UsageError(f"{store.folder}: nothing was asked since {model.id}; run `askance query` first")
+        if model is not None and query.cycle > model.cycle:
+            query = turn.ask(query.cycle, model)
         turn.answer(query, expert_of(study))
         turn.train(query.cycle)
         return records(study)[-1]
@@ -112,10 +117,12 @@ def query(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
     with study.store.lock():
         turn, store = Turn(study, watcher or Unwatched()), study.store
         model, asked = store.latest_model(), store.queries()
+        if model is not None:
+            turn.train(model.cycle)  # a kill may have left it unmeasured
         if model is None:
             now = turn.ask_base()
         elif asked and asked[-1].cycle > model.cycle:
-            now = asked[-1]
+            now = turn.ask(asked[-1].cycle, model)
         elif turn.nothing_left(model.cycle + 1):
             raise UsageError(f"{store.folder}: the budget is used up; raise budget.total in study.toml to ask for more")
         else:
@@ -172,15 +179,32 @@ def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, pro
         )
     known = {case.id for case in study.store.cases()}
     fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in known)})
-    sides = division if division.splits is not None else Division(
-        division.pattern, division.table, division.each_case, {case.id: "learn" for case in fresh.cases}
-    )  # fmt: skip
+    sides = _sides_of_fresh(study, found, fresh, division)
     added = study_cases(fresh, axis=str(study.config.grid.axis), division=sides, progress=progress)[0] if fresh.cases else []
     with study.store.lock():
         if added:
             study.store.add_cases(added)
         accept_given(study)
     return [case.id for case in added]
+
+
+def _sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division) -> Division:
+    """Patients of the new cases, told as those of the known ones were, and their side: learn, unless the user says another.
+
+    Raises:
+        SplitError: a known case would get another patient, so that one patient could stand on two sides.
+    """
+    patients = patients_of(found, division)
+    stored = {case.id: case.patient for case in study.store.cases()}
+    torn = sorted(case for case, patient in patients.items() if stored.get(case, patient) != patient)
+    if torn:
+        raise SplitError(
+            f"{found.name}: {torn[0]} is of patient {patients[torn[0]]} here and of {stored[torn[0]]} in the study; "
+            f"say how to tell patients as at `askance init` (--patients, --patients-csv, --each-case-a-patient)"
+        )
+    ids = [case.id for case in fresh.cases]
+    splits = division.splits if division.splits is not None else dict.fromkeys(ids, _LEARN)
+    return Division(table={case: patients[case] for case in ids}, splits=splits)
 
 
 def relocate(study: Study, folder: Path) -> list[str]:

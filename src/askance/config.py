@@ -134,7 +134,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "askance": {},
     "paper": {
         "acquisition": "d_raw",
-        "budget": {"start": "patients", "cycles": 1},
+        "budget": {"start": "patients", "total": 0.3, "cycles": 1},
         "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32},
         "training": {
             "objective": "pix2pix",

@@ -451,7 +451,9 @@ def test_a_query_of_real_volumes_comes_back(tmp_path, name):
     splits = {case.id: side for case, side in zip(chosen, ("learn", "test"))}
     few = replace(found, cases=(replace(chosen[0], label=None), chosen[1]), splits=None, patients=None)
     division = Division(each_case=True, splits=splits)
-    with init(tmp_path / "study", few, settings={**TINY, "expert": "human"}, division=division) as study:
+    training = {**TINY["training"], "crop": [32, 32]}
+    settings = {**TINY, "training": training, "expert": "human"}
+    with init(tmp_path / "study", few, settings=settings, division=division) as study:
         advance(study)
         folder = write_query(study, tmp_path / "query")
         truth = read_volume(chosen[0].label).astype(np.uint8)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ from askance.active import loop, training
 from askance.active.experts import HumanExpert, SimulatedExpert
 from askance.active.loop import collaborate
 from askance.active.study import Study
-from askance.errors import StudyBusy, UsageError, WaitingForExpert
+from askance.errors import AskanceError, SourceChanged, SplitError, StudyBusy, UsageError, WaitingForExpert
+from askance.report.tables import budget_table
 from askance.store.answers import Answer
 from askance.volumes.layouts import find_dataset
+from askance.volumes.patients import Division
+from made_studies import answer, write_dataset
 
 SETTINGS: dict[str, Any] = {
     "expert": "simulated",
@@ -208,3 +213,104 @@ def test_a_corrected_answer_is_what_the_next_training_learns_from(make_study: Ca
         study.store.save_answers([Answer(first.slice_id, labels, "dr")])
         versions = {entry.slice_id: entry.version for entry in training.label_entries(study, 1)}
         assert versions[first.slice_id] == 2
+
+
+def test_a_small_budget_is_spent_one_slice_a_cycle(make_study: Callable[..., Study]) -> None:
+    with make_study(budget={"base": 4, "total": 6, "cycles": 3}) as study:
+        assert [record["labelled_slices"] for record in api.run(study)] == [4, 5, 6]
+        assert api.status(study)["next"] == "done: the budget is used up"
+
+
+def test_a_base_beyond_the_budget_is_refused(make_study: Callable[..., Study]) -> None:
+    with make_study(budget={"base": 8, "total": 6, "cycles": 1}) as study, pytest.raises(UsageError, match="come to 8 of"):
+        api.run(study)
+    with make_study("paper", budget={"start": "patients", "total": 6, "cycles": 1}) as study:
+        with pytest.raises(UsageError, match="raise it"):
+            api.run(study)
+        assert study.store.query(0) is None
+
+
+def test_a_study_without_labelled_test_volumes_runs_and_reports_its_estimate(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "unlabelled", labelled=())
+    settings = {**SETTINGS, "expert": "human", "budget": {"base": 4, "total": 9, "cycles": 1, "validation": 3}}
+    found = find_dataset(dataset)
+    splits = {case.id: side for case, side in zip(found.cases, ("learn", "learn", "learn", "test"))}
+    division = Division(each_case=True, splits=splits)
+    with api.init(tmp_path / "study", found, settings=settings, division=division) as study:
+        for _ in range(2):
+            with pytest.raises(WaitingForExpert):
+                api.run(study)
+            answer(study, list(study.store.queries()[-1].slice_ids))
+        records = api.run(study)
+        assert [record["dice"] for record in records] == [None, None]
+        assert records[-1]["estimate"] is not None
+        assert records[-1]["estimate"]["n"] <= 3
+        assert "estimated" in api.report(study).read_text(encoding="utf-8")
+        assert budget_table(records)
+
+
+def test_a_changed_label_file_is_refused(make_study: Callable[..., Study]) -> None:
+    with make_study() as study:
+        label = study.store.cases("learn")[0].label
+        assert label is not None
+        label.path.write_bytes(label.path.read_bytes() + b"x")
+        with pytest.raises(SourceChanged):
+            study.truth(study.store.cases("learn")[0])
+
+
+def test_another_acquisition_after_a_ranking_gets_the_measures_it_needs(make_study: Callable[..., Study]) -> None:
+    with make_study(budget={"base": 4, "total": 6, "cycles": 1}) as study:
+        study.store.save_config(
+            study.config.model_copy(update={"budget": study.config.budget.model_copy(update={"cycles": 0})})
+        )
+        api.run(study)
+        budget = study.config.budget.model_copy(update={"cycles": 1})
+        study.store.save_config(study.config.model_copy(update={"budget": budget}))
+        api.rank(study)
+        study.store.save_config(study.config.model_copy(update={"acquisition": "entropy"}))
+        assert len(api.query(study)) == 2
+
+
+def test_a_deleted_cache_is_made_anew_by_every_step(make_study: Callable[..., Study]) -> None:
+    with make_study(budget={"base": 4, "total": 6, "cycles": 1}) as study:
+        api.query(study)
+        api.train(study)
+        shutil.rmtree(study.store.folder / "cache")
+    with Study.open(study.store.folder) as study:
+        assert len(api.query(study)) == 2
+
+
+def test_nothing_new_is_trained_where_nothing_was_asked(make_study: Callable[..., Study]) -> None:
+    with make_study() as study:
+        api.run(study)
+        with pytest.raises(UsageError, match="nothing was asked since cycle-002"):
+            api.train(study)
+
+
+def test_a_skipped_slice_may_be_pseudo_labelled_in_a_later_cycle(make_study: Callable[..., Study]) -> None:
+    with make_study() as study:
+        with pytest.raises(WaitingForExpert):
+            collaborate(study, HumanExpert())
+        query = study.store.query(0)
+        assert query is not None
+        study.store.set_aside(query.slice_ids[0], "skipped", "no idea", "dr")
+        api.run(study)
+        last = study.store.label_set(study.store.models()[-1].label_set).entries
+        assert query.slice_ids[0] in {entry.slice_id for entry in last if entry.kind == "pseudo"}
+
+
+def test_new_cases_of_a_known_patient_keep_to_their_side(tmp_path: Path) -> None:
+    found = find_dataset(write_dataset(tmp_path / "dataset"))
+    names = [case.id for case in found.cases]
+    patients = {name: f"person{place}" for place, name in enumerate(names)}
+    known = replace(found, cases=found.cases[:3], splits=None)
+    division = Division(table=patients, splits={names[0]: "learn", names[1]: "learn", names[2]: "test"})
+    with api.init(tmp_path / "study", known, settings=SETTINGS, division=division) as study:
+        more = replace(found, splits=None)
+        with pytest.raises(SplitError, match="--patients"):
+            api.add(study, more, Division(each_case=True))
+        same = {**patients, names[3]: patients[names[2]]}
+        with pytest.raises(AskanceError):
+            api.add(study, more, Division(table=same))
+        assert api.add(study, more, Division(table=patients)) == [names[3]]
+        assert study.store.case(names[3]).split == "learn"

@@ -91,7 +91,9 @@ class Turn:
             return ask_base(self._study)
 
     def nothing_left(self, cycle: int) -> bool:
-        """True where the budget or the pool is used up."""
+        """True where the cycles, the budget or the pool are used up."""
+        if cycle > self._study.config.budget.cycles:
+            return True
         return self._study.store.query(cycle) is None and query_size(self._study, cycle) == 0
 
     def ask(self, cycle: int, model: Model) -> Query:
@@ -110,6 +112,7 @@ class Turn:
     def rank(self, cycle: int, model: Model) -> list[Prediction]:
         """What ``model`` says of every pool slice, as far as the study's acquisition wants to know."""
         needs = acquisition(self._study.config.acquisition).needs
+        self._study.prepare()
         with self._timed(cycle, "rank"):
             return rank_pool(self._study, model.id, needs, self._watcher.count)
 
@@ -132,6 +135,7 @@ class Turn:
 
     def train(self, cycle: int) -> Model:
         """Train the model of ``cycle``, measure it and write the cycle's record."""
+        self._study.prepare()
         with self._timed(cycle, "train"):
             model = train_cycle(self._study, cycle, self._watcher.training)
         if all(known.number != cycle for known in self._study.store.cycles()):

@@ -31,6 +31,20 @@ class Measured:
     predictions: list[Prediction]
 
 
+#: What a record holds where no test volume is labelled.
+_NO_TEST: dict[str, Any] = {
+    "dice": None,
+    "dice_per_class": {},
+    "per_volume": {},
+    "slice_dice": None,
+    "slice_dice_per_volume": {},
+    "correlation": None,
+    "correlation_d_raw": None,
+    "correlation_measures": {},
+    "mae": None,
+}
+
+
 def measure(study: Study, model: str, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
     """Everything that the truth of the test volumes says of ``model``, as it goes into a cycle's record.
 
@@ -42,7 +56,7 @@ def measure(study: Study, model: str, progress: Callable[[int, int], None] | Non
         measured.append(_measure_case(study, predictor, model, case))
         if progress:
             progress(place + 1, len(cases))
-    record = _summary(study, measured) if measured else {"dice": None, "dice_per_class": None, "per_volume": {}}
+    record = _summary(study, measured) if measured else dict(_NO_TEST)
     return {**record, "estimate": None if measured else estimate(study, predictor)}
 
 

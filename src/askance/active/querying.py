@@ -25,15 +25,18 @@ def ask_base(study: Study) -> Query:
     config, rng = study.config, np.random.default_rng((study.config.seed, _QUERY_STREAM, 0))
     pool = study.pool()
     total = len(study.store.slices("learn"))
-    wanted = max(0, config.budget.count(config.budget.base, total) - len(study.store.annotations()))
-    given_by_name = config.budget.start in ("patients", "slices")
-    ids = STARTS[config.budget.start](pool, wanted, config.budget, rng) if wanted or given_by_name else []
-    if not ids and not study.store.annotations():
+    labelled = len(study.store.annotations())
+    wanted = max(0, config.budget.count(config.budget.base, total) - labelled)
+    a_patient = config.budget.start == "patients" and (config.budget.patients or not labelled)
+    by_name = bool(a_patient or config.budget.start == "slices")
+    ids = STARTS[config.budget.start](pool, wanted, config.budget, rng) if pool and (wanted or by_name) else []
+    if not ids and not labelled:
         raise UsageError(f"the base is empty: budget.base = {config.budget.base} of {total} slices; raise it")
     asked = [Asked(one, 1 - place / max(1, len(ids)), f"base: {config.budget.start}") for place, one in enumerate(ids)]
     rest = sorted({one.id for one in pool} - set(ids))
     drawn = rng.permutation(len(rest))[: config.budget.count(config.budget.validation, total)]
     asked += [Asked(rest[i], 0.0, "validation: at random, answered without a proposal", role="validation") for i in drawn]
+    _require_room(study, len(asked), total)
     query = Query(0, config.budget.start, tuple(asked))
     study.store.save_query(query)
     return query
@@ -61,12 +64,27 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
     return query
 
 
+def _require_room(study: Study, asked: int, total: int) -> None:
+    """The budget is a ceiling, and leaves something to ask for where cycles are wanted.
+
+    Raises:
+        UsageError: base and validation alone use it up.
+    """
+    budget, labelled = study.config.budget, len(study.store.annotations())
+    limit, spent = budget.count(budget.total, total), labelled + asked
+    if asked and (spent > limit or (spent == limit and budget.cycles > 0)):
+        raise UsageError(
+            f"base and validation come to {spent} of {total} slices and budget.total = {budget.total:g} allows {limit}; "
+            f"raise it in study.toml, or set budget.cycles = 0 to ask for no more"
+        )
+
+
 def query_size(study: Study, cycle: int) -> int:
-    """How many slices ``cycle`` may ask: an equal part of what is left, never more; the last takes the remainder."""
+    """How many slices ``cycle`` may ask: an equal part of what is left, at least one; the last takes the remainder."""
     budget, pool = study.config.budget, len(study.pool())
     total = len(study.store.slices("learn"))
     left = max(0, budget.count(budget.total, total) - int(study.store.budget()["labelled"]))
-    return min(pool, left // max(1, budget.cycles - cycle + 1))
+    return min(pool, left, max(1, left // max(1, budget.cycles - cycle + 1)))
 
 
 def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[list[Candidate], dict[str, Prediction]]:

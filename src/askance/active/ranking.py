@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from askance.active.scores import MEASURES, d_raw, score_maps, slice_scores
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
-from askance.records import Case, Prediction, slice_id
+from askance.records import Case, Prediction, parse_slice_id, slice_id
 
 #: Ranking always says where it sees foreground: the reasons in words and foreground-random ask for it, and it costs nothing.
 _ALWAYS = ("foreground", "agreement")
@@ -19,9 +19,13 @@ _ALWAYS = ("foreground", "agreement")
 def rank_pool(
     study: Study, model: str, needs: Iterable[str] = (), progress: Callable[[int, int], None] | None = None
 ) -> list[Prediction]:
-    """Predictions of every pool slice by ``model``, stored case by case; what is stored already is not made again."""
+    """Predictions of every pool or skipped slice by ``model``, stored case by case; what is stored is not made again.
+
+    A skipped slice is not asked again but may be pseudo-labelled.
+    """
     wanted = [name for name in MEASURES if name in {*_ALWAYS, *needs}]
-    pool, done = by_case([one.id for one in study.pool()]), set(study.store.predicted_cases(model))
+    ids = [one.id for one in study.store.slices("learn", {"pool", "skipped"})]
+    pool, done = by_case(ids), _ranked_cases(study, model, set(ids), wanted)
     predictor = None
     for place, (case_id, indices) in enumerate(pool.items()):
         if case_id not in done:
@@ -30,6 +34,13 @@ def rank_pool(
         if progress:
             progress(place + 1, len(pool))
     return study.store.predictions(model)
+
+
+def _ranked_cases(study: Study, model: str, ids: set[str], wanted: list[str]) -> set[str]:
+    """Cases whose slices among ``ids`` have every measure that is wanted."""
+    measured = {one.slice_id for one in study.store.predictions(model) if set(wanted) <= one.measures.keys()}
+    lacking = {parse_slice_id(one)[0] for one in ids - measured}
+    return set(study.store.predicted_cases(model)) - lacking
 
 
 def describe(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from askance.active.folders import require_unchanged
 from askance.config import StudyConfig
 from askance.learning.checkpoints import load_weights
 from askance.learning.prediction import Predictor
@@ -81,8 +82,13 @@ class Study:
         return self.to_grid(self.store.read_annotation(annotation), case)
 
     def truth(self, case: Case) -> NDArray[np.uint8]:
-        """(D, h, w) uint8 of the case's label file. Reading it costs budget in learn; the callers see to that."""
+        """(D, h, w) uint8 of the case's label file. Reading it costs budget in learn; the callers see to that.
+
+        Raises:
+            SourceMissing, SourceChanged: the label file is not what it was when it came into the study.
+        """
         assert case.label is not None
+        require_unchanged(case.label)
         volume = read_labels(case.label.path, len(self.config.classes), self.config.ignore)
         return split(volume.array, self.config.grid.axis)
 
