@@ -19,7 +19,7 @@ def spread(slices: Sequence[Slice], n: int, budget: BudgetConfig, rng: np.random
     """As many patients as possible, then as many places along their volumes as possible.
 
     Patients take turns in a random order, a patient's volumes too; within a volume places follow the golden-ratio sequence
-    over its central part. Spread beats whole patients by far at the same number of slices (log.md).
+    over its central part. A spread base did well in the feasibility study (log.md).
     """
     del budget
     queues = [_spread_of_patient(own, rng) for _, own in sorted(_by_patient(slices).items())]

@@ -23,8 +23,8 @@ def expected_dice(probs: Floats) -> Floats:
 
     Per class 2 sum(p over the prediction) / (sum(p) + predicted pixels), the mean over the classes predicted or likely to
     be there. A slice without predicted foreground scores the probability that it has none, 1 - max p. With p averaged over
-    views this is the cheap score that a discriminator has to beat (log.md); no source has it in this form, soft Dice as a
-    quality estimate is Li 2022 (arXiv 2206.12318).
+    views this is the cheap score that a discriminator has to beat (log.md). It is ours: the soft Dice of
+    the mean probabilities with their own argmax.
     """
     labels, classes = probs.argmax(1), probs.shape[1]
     dice, weight = np.zeros((2, len(probs), classes - 1), np.float32)

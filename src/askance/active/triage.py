@@ -12,8 +12,8 @@ from askance.records import Prediction
 def triage(predictions: Sequence[Prediction], asked: Collection[str], config: PseudoConfig) -> list[Prediction]:
     """``predictions`` of the slices not ``asked``, each marked ``pseudo`` with its weight, or ``hold``.
 
-    A slice is trusted from ``config.threshold`` on and weighs ``score ** config.power``: a gate by the score is what keeps
-    pseudo-labels from harming (log.md). In preset paper the gate is open and every weight is 1 (Algorithm 1, line 8).
+    A slice is trusted from ``config.threshold`` on and weighs ``score ** config.power``: a gate by the score helped
+    in the feasibility study (log.md). In preset paper the gate is open and every weight is 1 (Algorithm 1, line 8).
     """
     return [_judged(one, config) for one in predictions if one.slice_id not in asked]
 

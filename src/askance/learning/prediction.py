@@ -1,7 +1,6 @@
 """Prediction of whole slices: the mean of several views, D's verdict on it, and how far the views agree.
 
-The first view sees the slice as far as it goes; where foreground is in sight, the other views see only a box around it,
-which on cardiac MR is a quarter of the slice.
+The first view sees the slice as far as it goes; where foreground is in sight, the other views see only a box around it.
 """
 
 from __future__ import annotations
