@@ -34,7 +34,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "summary": {"volumes", "metrics", "active", "report"},
     "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "execution"},
     "terminal": {"learning"},
-    "cli": {"api", "terminal", "volumes", "metrics", "store", "active", "baselines", "evaluation", "report", "server"},
+    "options": {"volumes"},
+    "commands": {
+        "options",
+        "api",
+        "terminal",
+        "volumes",
+        "metrics",
+        "store",
+        "active",
+        "baselines",
+        "evaluation",
+        "report",
+        "server",
+    },
+    "cli": {"commands", "options"},
     "__main__": {"cli"},
 }
 
