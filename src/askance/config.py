@@ -73,6 +73,7 @@ class NetworkConfig(_Section):
 class TrainingConfig(_Section):
     """One training. ``epochs`` over the labelled slices, held between ``min_steps`` and ``max_steps`` of ``batch`` crops.
 
+    The model is the running mean of the weights over about the last ``average`` steps (0: the last weights).
     ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
     networks with ``warm_share`` of the steps. ``precision``: ``auto`` takes bf16 where the processor has it.
     """
@@ -85,6 +86,7 @@ class TrainingConfig(_Section):
     crop: tuple[int, int] = (128, 128)
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    average: Annotated[int, Field(ge=0)] = 200
     adversarial: Annotated[float, Field(ge=0)] = 0.01
     pixelwise: Annotated[float, Field(ge=0)] = 1.0
     augment: Literal["none", "jitter", "strong"] = "strong"
@@ -141,6 +143,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "batch": 8,
             "learning_rate": 2e-4,
             "weight_decay": 0.0,
+            "average": 0,
             "adversarial": 1.0,
             "pixelwise": 100.0,
             "augment": "jitter",

@@ -1,5 +1,6 @@
 import dataclasses
 import logging
+from itertools import pairwise
 
 import pytest
 import torch
@@ -162,3 +163,31 @@ def test_the_fabric_is_silent_and_puts_logging_back(capfd):
     make_fabric("bf16-mixed")
     assert capfd.readouterr() == ("", "")
     assert logger.level == before
+
+
+def test_the_model_is_the_running_mean_of_the_weights(tmp_path):
+    file, saved = tmp_path / "progress", []
+
+    def look(step):
+        if step.number > 1:
+            saved.append(load_progress(file)[0])
+
+    run = make_run(steps=30, config=make_config(average=5), progress_file=file, save_every_s=0, report=look)
+    model = train(run).states["G"]
+    saved.append(load_progress(file)[0])
+    key = "head.weight"
+    for number, (before, after) in enumerate(pairwise(saved), start=1):
+        share = 1 - min(1 - 1 / 5, (1 + number) / (10 + number))
+        mean = before[f"average of G.{key}"]
+        expected = mean + share * (after[f"G.{key}"] - mean)
+        torch.testing.assert_close(after[f"average of G.{key}"], expected)
+    assert torch.equal(model[key], saved[-1][f"average of G.{key}"])
+    assert not torch.equal(model[key], saved[-1][f"G.{key}"])
+
+
+def test_without_a_running_mean_the_model_is_the_last_weights(tmp_path):
+    file = tmp_path / "progress"
+    model = train(make_run(steps=3, config=make_config(average=0), progress_file=file, save_every_s=0)).states["G"]
+    tensors = load_progress(file)[0]
+    assert all(torch.equal(value, tensors[f"G.{key}"]) for key, value in model.items())
+    assert not any(key.startswith("average") for key in tensors)

@@ -26,6 +26,7 @@ from askance.networks.generator import Pix2PixUNet, UNet
 
 States = dict[str, dict[str, Tensor]]
 
+_AVERAGE = "average of "  # before a network's name in the file of progress
 _LOOK_EVERY = 20  # steps between looks at the losses: each look waits for the device
 
 
@@ -88,6 +89,7 @@ class _Loop:
     fabric: Fabric
     networks: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
+    averages: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     step: int = 0
     losses: dict[str, float] = field(default_factory=dict)
 
@@ -109,6 +111,7 @@ def train(run: Run) -> Trained:
             batch = _mine(loop.fabric, batches[loop.step])
             losses = compute_losses(loop.networks["G"], loop.networks.get("D"), batch, run.training)
             _update(loop, losses, _rate(loop.step, run))
+            _average(loop, run.training.average)
             loop.step += 1
             due = time.perf_counter() - saved >= run.save_every_s
             if due or loop.step % _LOOK_EVERY == 0 or loop.step == run.steps:
@@ -206,8 +209,12 @@ def _set_up(loop: _Loop, name: str, module: nn.Module, run: Run, tensors: Mappin
         module.parameters(), lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=True
     )
     loop.networks[name], loop.optimizers[name] = loop.fabric.setup(module, optimizer)
+    if config.average:
+        loop.averages[name] = {key: value.detach().clone() for key, value in module.state_dict().items()}
     if tensors is not None:
         restore(name, loop.optimizers[name], tensors)
+        for key, average in loop.averages.get(name, {}).items():
+            average.copy_(tensors[f"{_AVERAGE}{name}.{key}"])
 
 
 @contextmanager
@@ -244,6 +251,16 @@ def _update(loop: _Loop, losses: Losses, rate: float) -> None:
         optimizer.step()
 
 
+@torch.no_grad()
+def _average(loop: _Loop, horizon: int) -> None:
+    """Move each weight's and statistic's running mean a step on: over about ``horizon`` steps, fewer at the start."""
+    share = 1 - min(1 - 1 / horizon, (1 + loop.step) / (10 + loop.step)) if horizon else 0.0
+    for name, average in loop.averages.items():
+        state = loop.networks[name].state_dict()
+        moving = [key for key, value in average.items() if value.is_floating_point()]
+        torch._foreach_lerp_([average[key] for key in moving], [state[key] for key in moving], share)
+
+
 def _rate(step: int, run: Run) -> float:
     """Learning rate: constant for the objective's share and then linear to zero, or a warm-up of 5 % and then a cosine."""
     done, constant = step / run.steps, OBJECTIVES[run.training.objective].constant
@@ -267,16 +284,18 @@ def _look(loop: _Loop, losses: Losses, run: Run, slices_per_s: float) -> None:
 
 
 def _states(loop: _Loop) -> States:
-    """Weights by network, the same in every process: batch norm's statistics are the first one's."""
+    """The model's weights by network, the same in every process: batch norm's statistics are the first one's."""
+    states = {name: dict(loop.averages.get(name) or network.state_dict()) for name, network in loop.networks.items()}
     if loop.fabric.world_size > 1:
-        for network in loop.networks.values():
-            for buffer in network.buffers():
-                buffer.copy_(loop.fabric.broadcast(buffer))
-    return {name: dict(network.state_dict()) for name, network in loop.networks.items()}
+        for name, network in loop.networks.items():
+            for key, _ in network.named_buffers():
+                states[name][key].copy_(loop.fabric.broadcast(states[name][key]))
+    return states
 
 
 def _save(loop: _Loop, run: Run) -> None:
     if run.progress_file and loop.fabric.is_global_zero:
-        states = {name: network.state_dict() for name, network in loop.networks.items()}
+        states: dict[str, Mapping[str, Tensor]] = {name: net.state_dict() for name, net in loop.networks.items()}
+        states |= {f"{_AVERAGE}{name}": average for name, average in loop.averages.items()}
         about = {"step": loop.step, "fingerprint": run.fingerprint, "losses": loop.losses}
         save_progress(run.progress_file, states, loop.optimizers, about)
