@@ -14,6 +14,7 @@ from askance.volumes import files, itk, nifti
 from askance.volumes.files import (
     SUFFIXES,
     check_image,
+    copy_bare,
     hash_file,
     open_voxels,
     read_header,
@@ -122,6 +123,42 @@ def test_no_text_of_the_input_header_travels(tmp_path: Path) -> None:
     write_labels_like(tmp_path / "out.nii", numbers(dtype=np.uint8), tmp_path / "in.nii")
     assert b"DOE" in (tmp_path / "in.nii").read_bytes()
     assert b"DOE" not in (tmp_path / "out.nii").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_bare_copy_holds_the_same_voxels_in_the_same_place(tmp_path: Path, suffix: str) -> None:
+    source = make(tmp_path / f"in{suffix}", numbers())
+    copy_bare(source, tmp_path / f"out{suffix}")
+    before, after = read_image(source), read_image(tmp_path / f"out{suffix}")
+    np.testing.assert_array_equal(before.array, after.array)
+    np.testing.assert_allclose(before.affine, after.affine, atol=1e-9)
+    assert read_header(source).dtype == read_header(tmp_path / f"out{suffix}").dtype
+
+
+def test_a_bare_copy_of_a_scaled_nifti_keeps_numbers_and_scale_and_drops_the_texts(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(numbers(), OBLIQUE)
+    image.header.set_slope_inter(0.5, -10)
+    image.header["descrip"] = b"DOE^JANE"
+    nib.save(image, tmp_path / "in.nii")
+    copy_bare(tmp_path / "in.nii", tmp_path / "out.nii")
+    before, after = nib.load(tmp_path / "in.nii"), nib.load(tmp_path / "out.nii")
+    np.testing.assert_array_equal(before.dataobj.get_unscaled(), after.dataobj.get_unscaled())
+    assert (after.dataobj.slope, after.dataobj.inter) == (0.5, -10)
+    assert b"DOE" not in (tmp_path / "out.nii").read_bytes()
+
+
+def test_a_bare_copy_of_an_mha_drops_what_else_the_header_says(tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(numbers())
+    image.SetMetaData("PatientName", "DOE^JANE")
+    sitk.WriteImage(image, str(tmp_path / "in.mha"))
+    assert b"DOE" in (tmp_path / "in.mha").read_bytes()
+    copy_bare(tmp_path / "in.mha", tmp_path / "out.mha")
+    assert b"DOE" not in (tmp_path / "out.mha").read_bytes()
+
+
+def test_a_bare_copy_stays_in_its_format(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="another suffix"):
+        copy_bare(make(tmp_path / "in.nii", numbers()), tmp_path / "out.mha")
 
 
 def test_an_image_that_fits_int16_is_written_as_int16(tmp_path: Path) -> None:

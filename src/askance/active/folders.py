@@ -18,7 +18,7 @@ import psutil
 
 from askance.errors import SourceChanged, SourceMissing, StudyError, UsageError
 from askance.records import Source
-from askance.volumes.files import hash_file, stem_of
+from askance.volumes.files import copy_bare, hash_file, stem_of
 
 
 @contextmanager
@@ -55,13 +55,13 @@ def made_whole(folder: Path) -> Iterator[Path]:
 
 
 def copy_source(source: Source, target: Path) -> None:
-    """Copies a file of the user's byte for byte.
+    """Copies an image of the user's: voxels and geometry, not its header's texts, which may name a patient.
 
     Raises:
         SourceMissing, SourceChanged: as ``require_unchanged``.
     """
     require_unchanged(source)
-    shutil.copyfile(source.path, target)
+    copy_bare(source.path, target)
 
 
 def require_unchanged(source: Source) -> None:

@@ -162,6 +162,22 @@ def write_image_like(path: Path, image: NDArray[Any], like: Path) -> None:
     _write_like(path, image.astype(dtype, copy=False), like)
 
 
+def copy_bare(source: Path, target: Path) -> None:
+    """Copies a volume's voxels, as stored, and its geometry; the texts of its header stay behind: they may name a patient.
+
+    Raises:
+        FormatError, GeometryError: as ``open_voxels``.
+        UsageError: ``target`` has another suffix than ``source``.
+        StudyError: it cannot be written.
+    """
+    suffix = _suffix_of(source)
+    if _suffix_of(target) != suffix:
+        raise UsageError(f"{target}: found another suffix than {source}'s, wanted {suffix}; name it so")
+    _require_readable(source)
+    with replacing(target) as temporary:
+        _FORMATS[suffix].copy_bare(source, temporary)
+
+
 def hash_file(path: Path) -> Source:
     """The file known by its bytes: sha256, streamed, and size.
 

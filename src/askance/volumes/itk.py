@@ -79,6 +79,16 @@ def write_like(path: Path, array: NDArray[Any], like: Path) -> None:
         raise OSError("SimpleITK could not write") from None
 
 
+def copy_bare(source: Path, target: Path) -> None:
+    """Writes the voxels of ``source`` with their geometry to ``target``: no text of the header goes along.
+
+    Raises:
+        FormatError, GeometryError: as ``open_voxels``.
+        OSError: SimpleITK could not write.
+    """
+    write_like(target, open_voxels(source).raw, source)
+
+
 def _information(path: Path) -> Any:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO[path.suffix.lower()])

@@ -57,14 +57,28 @@ def open_voxels(path: Path) -> Stored:
 
 def write_like(path: Path, array: NDArray[Any], like: Path) -> None:
     """Writes ``array`` (X, Y, Z) with the shape, spacing, sform, qform, codes and units of ``like``, unscaled."""
-    original = _load(like)
+    _write(path, array, _load(like), (1.0, 0.0))
+
+
+def copy_bare(source: Path, target: Path) -> None:
+    """Writes the voxels of ``source`` as they are stored, with their scale and geometry, to ``target``: no text goes along.
+
+    Raises:
+        FormatError, GeometryError: as ``open_voxels``.
+    """
+    stored = open_voxels(source)
+    _write(target, np.asarray(stored.raw), _load(source), (stored.slope, stored.inter))
+
+
+def _write(path: Path, array: NDArray[Any], original: Any, scale: tuple[float, float]) -> None:
     header = type(original.header)()
     header.set_data_shape(array.shape)
     header.set_data_dtype(array.dtype)
     for field in _GEOMETRY_FIELDS:
         header[field] = original.header[field]
-    header.set_slope_inter(1, 0)
-    nib.save(type(original)(array, None, header), path)
+    image = type(original)(array, None, header)
+    image.header.set_slope_inter(*scale)  # once it is given, nibabel stores the array as it is
+    nib.save(image, path)
 
 
 def _load(path: Path) -> Any:
