@@ -63,10 +63,15 @@ class BudgetConfig(_Section):
 
 
 class NetworkConfig(_Section):
-    """``generator``: ``unet`` (3x3, poolings) or ``pix2pix`` (strided 4x4, Isola 2017); ``width``: channels at full size."""
+    """``generator``: ``unet`` (3x3, poolings) or ``pix2pix`` (strided 4x4, Isola 2017).
+
+    ``width``: channels of its first layer. ``stem``: the unet works on blocks of this many pixels squared; 0: 2 on grids of
+    96 pixels and more, else 1.
+    """
 
     generator: Literal["unet", "pix2pix"] = "unet"
-    width: Annotated[int, Field(ge=4, le=256)] = 16
+    width: Annotated[int, Field(ge=4, le=256)] = 32
+    stem: Literal[0, 1, 2] = 0
     discriminator_width: Annotated[int, Field(ge=4, le=256)] = 16
 
 
@@ -93,6 +98,7 @@ class TrainingConfig(_Section):
     warm_start: bool = False
     warm_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     views: Annotated[int, Field(ge=1, le=8)] = 4
+    one_piece: bool = True
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
 
@@ -148,6 +154,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "pixelwise": 100.0,
             "augment": "jitter",
             "views": 1,
+            "one_piece": False,
         },
         "pseudo": {"threshold": 0.0, "power": 0.0},
     },

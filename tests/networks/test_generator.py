@@ -6,8 +6,10 @@ from askance.networks.generator import Pix2PixUNet, UNet, pix2pix_depth
 
 
 @pytest.mark.parametrize("size", [(48, 48), (64, 96), (96, 32)])
-def test_a_unet_gives_logits_of_every_class_at_the_size_it_was_shown(size):
-    network = UNet(channels=2, classes=3, width=4, depth=4)
+@pytest.mark.parametrize(("depth", "stem"), [(4, 1), (3, 2)])
+def test_a_unet_gives_logits_of_every_class_at_the_size_it_was_shown(size, depth, stem):
+    network = UNet(channels=2, classes=3, width=4, depth=depth, stem=stem)
+    assert network.stride == 16
     assert network(torch.randn(2, 2, *size)).shape == (2, 3, *size)
 
 
@@ -16,6 +18,26 @@ def test_a_unet_that_trained_on_crops_sees_whole_slices():
     slices = torch.randn(1, 1, 64, 64)
     whole, part = network(slices), network(slices[..., 16:48, 16:48])
     torch.testing.assert_close(whole[..., 31:33, 31:33], part[..., 15:17, 15:17])
+
+
+def test_a_stem_loses_no_pixel_and_moves_none():
+    network = UNet(channels=1, classes=3, width=4, depth=1, stem=2)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            torch.nn.init.zeros_(module.weight)
+    torch.nn.init.zeros_(network.head.bias)
+    with torch.no_grad():  # a path of ones from each pixel of a block through its own channel back to its own place
+        for number in range(4):
+            network.down[0][0].weight[number, number, 1, 1] = 1
+            network.down[0][3].weight[number, number, 1, 1] = 1
+            network.merge[0][0].weight[number, 4 + number, 1, 1] = 1
+            network.merge[0][3].weight[number, number, 1, 1] = 1
+            network.head.weight[4 + number, number] = 1  # of class 1
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, 3, 6] = 5
+    logits = network.eval()(image)
+    assert (logits[0, 1] > 1).nonzero().tolist() == [[3, 6]]
+    assert not logits[0, [0, 2]].any()
 
 
 def test_a_unet_doubles_its_channels_up_to_sixteen_times():

@@ -88,7 +88,8 @@ def _load(folder: Path) -> tuple[Predictor, StudyConfig, str]:
         raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
     config = parse(info["config"], where=str(folder / "model.json"))
     shape = Shape(len(config.channels), len(config.classes), config.grid.size)
-    return Predictor(states, shape, config.network, config.training), config, folder.resolve().name
+    predictor = Predictor(states, shape, config.network, config.training, bool(info.get("one_piece")))
+    return predictor, config, folder.resolve().name
 
 
 def _grouped(files: Sequence[Path], channels: int) -> dict[str, tuple[Path, ...]]:

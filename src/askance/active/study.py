@@ -94,8 +94,8 @@ class Study:
 
     def predictor(self, model_id: str) -> Predictor:
         """The networks of a model, ready to predict."""
-        states, _ = load_weights(self.store.model_folder(model_id))
-        return Predictor(states, self.shape, self.config.network, self.config.training)
+        states, info = load_weights(self.store.model_folder(model_id))
+        return Predictor(states, self.shape, self.config.network, self.config.training, bool(info.get("one_piece")))
 
     def pool(self) -> list[Slice]:
         """The slices of learn that carry no expert label now and may be asked."""

@@ -16,9 +16,12 @@ from askance.active.study import Study, by_case
 from askance.errors import UsageError
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
+from askance.learning.pieces import come_in_one_piece
 from askance.learning.training import Run, States, Step, step_count, train
 from askance.records import LabelEntry, LabelSet, Model, parse_slice_id, slice_id
 from askance.store.database import utc_now
+
+_LOOKED_AT = 500  # labelled slices that say whether foreground comes in one piece
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     progress = study.store.folder / "models" / f"{model_id}.progress"
     with _training_data(study, label_set) as data:
         run = _run(study, cycle, label_set, data, start, progress, report)
+        annotated = np.flatnonzero(~data.pseudo)[:_LOOKED_AT]
+        one_piece = study.config.training.one_piece and come_in_one_piece(data.labels[place] for place in annotated)
         trained = train(run)
     info = {
         "format": 1,
@@ -51,6 +56,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "steps": run.steps,
         "seconds": trained.seconds,
         "slices_per_s": trained.slices_per_s,
+        "one_piece": one_piece,
         "config": study.config.model_dump(mode="json"),
     }
     digest = save_weights(study.store.model_folder(model_id), trained.states, info)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.fabric import make_fabric
+from askance.learning.pieces import keep_largest
 from askance.learning.training import Shape, States, make_networks
 
 _IN_SIGHT = 0.1  # foreground probability from which a pixel belongs to the box
@@ -43,9 +44,12 @@ class Outcome:
 
 
 class Predictor:
-    """G and D, ready to predict."""
+    """G and D, ready to predict. ``one_piece``: the foreground of a case is its largest piece."""
 
-    def __init__(self, states: States, shape: Shape, network: NetworkConfig, training: TrainingConfig) -> None:
+    def __init__(
+        self, states: States, shape: Shape, network: NetworkConfig, training: TrainingConfig, one_piece: bool = False
+    ) -> None:
+        self._one_piece = one_piece
         self._fabric: Fabric = make_fabric(training.precision)
         self._views = training.views
         self._fixed = network.generator == "pix2pix"
@@ -59,12 +63,16 @@ class Predictor:
         box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride)
         seen = torch.from_numpy(np.ascontiguousarray(box.cut(images)))
         with torch.inference_mode(), self._fabric.autocast():
-            probs = self._probs(seen, _VIEWS[0])
+            probs = self._whole(self._probs(seen, _VIEWS[0]))
             agreement = torch.ones(len(seen))
             if self._views > 1:
                 agreement = self._add_views(seen, probs)
+                probs = self._whole(probs)
             patches = self._patches(seen, probs) if "D" in self._networks else None
         return Outcome(_put_back(probs, box, size), agreement.numpy(), None if patches is None else patches.numpy())
+
+    def _whole(self, probs: Tensor) -> Tensor:
+        return torch.from_numpy(keep_largest(probs.numpy())) if self._one_piece else probs
 
     def _ready(self, module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
         module.load_state_dict(state)

@@ -27,6 +27,7 @@ from askance.networks.generator import Pix2PixUNet, UNet
 States = dict[str, dict[str, Tensor]]
 
 _AVERAGE = "average of "  # before a network's name in the file of progress
+_LARGE = 96  # pixels from which a slice is worked on in blocks of 2 x 2
 _LOOK_EVERY = 20  # steps between looks at the losses: each look waits for the device
 
 
@@ -137,7 +138,7 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
     """
     size = crop_size(shape, network, training)
     networks: dict[str, nn.Module] = {
-        "G": UNet(shape.channels, shape.classes, network.width, unet_depth(shape.size))
+        "G": _unet(shape, network)
         if network.generator == "unet"
         else Pix2PixUNet(shape.channels, shape.classes, network.width, shape.size)
     }
@@ -147,6 +148,11 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
         for module in networks.values():
             module.apply(_isola_weights)
     return networks
+
+
+def _unet(shape: Shape, network: NetworkConfig) -> UNet:
+    stem = network.stem or (2 if min(shape.size) >= _LARGE else 1)
+    return UNet(shape.channels, shape.classes, network.width, unet_depth(shape.size) - stem // 2, stem)
 
 
 def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> tuple[int, int]:
@@ -166,7 +172,7 @@ def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) ->
 
 
 def unet_depth(size: tuple[int, int]) -> int:
-    """Four poolings, fewer where the grid cannot be halved so often or would end below 3 pixels."""
+    """How often the unet halves a slice, its stem included: four times, or as often as leaves three whole pixels."""
     depth = 4
     while depth > 1 and (size[0] % 2**depth or size[1] % 2**depth or min(size) < 3 * 2**depth):
         depth -= 1
