@@ -36,6 +36,6 @@ def keep_largest(probs: NDArray[np.float32]) -> NDArray[np.float32]:
         return probs
     largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
     stray = (pieces > 0) & (pieces != largest)
-    kept = probs * np.where(stray, np.float32(_LEFT), np.float32(1))[:, None]
+    kept: NDArray[np.float32] = probs * np.where(stray, np.float32(_LEFT), np.float32(1))[:, None]
     kept[:, 0] = np.where(stray, 1 - kept[:, 1:].sum(1), probs[:, 0])
     return kept
