@@ -86,7 +86,7 @@ class TrainingConfig(_Section):
     objective: Literal["askance", "pix2pix", "luc"] = "askance"
     epochs: Annotated[int, Field(ge=1)] = 60
     min_steps: Annotated[int, Field(ge=1)] = 600
-    max_steps: Annotated[int, Field(ge=1)] = 5000
+    max_steps: Annotated[int, Field(ge=1)] = 3600
     batch: Annotated[int, Field(ge=1, le=1024)] = 16
     crop: tuple[int, int] = (128, 128)
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
