@@ -95,14 +95,14 @@ def test_crops_stay_inside_the_slices_extent(extent):
         assert (covered >= expected - 1e-2).all()
 
 
-def test_most_crops_hold_foreground_even_where_it_is_small():
+def test_half_of_the_crops_are_placed_over_foreground_even_where_it_is_small():
     data, source = make_data(8, side=64)
     labels = np.zeros_like(data.labels)
     labels[:, 5:9, 50:54] = 1
     data = TrainingData(data.slice_ids, labels, data.weights, data.pseudo, data.extents)
     batches = Batches(data, source, make_config(augment="none"), 0.0, 1)
     held = torch.cat([(batches[step].labels > 0).flatten(1).any(1) for step in range(50)])
-    assert held.float().mean() > 0.7
+    assert 0.45 < held.float().mean() < 0.7
 
 
 def test_a_crop_larger_than_the_grid_is_the_grid():
