@@ -11,15 +11,14 @@ from askance.active import acquisition as module
 from askance.active.acquisition import ACQUISITIONS, Candidate, acquisition
 from askance.errors import UsageError
 
-MEASURES = ("score", "d_raw", "entropy", "foreground")
+MEASURES = ("score", "d_raw", "entropy", "foreground", "agreement", "bald", "expected_dice")
 
 
 def pool(n: int, rng: np.random.Generator) -> list[Candidate]:
+    values = rng.random((n, len(MEASURES))).round(1)
     return [
-        Candidate(
-            f"c{i // 10}/2/{i % 10}", f"p{i // 20}", f"c{i // 10}", i % 10, dict(zip(MEASURES, rng.random(4).round(1)))
-        )
-        for i in range(n)
+        Candidate(f"c{i // 10}/2/{i % 10}", f"p{i // 20}", f"c{i // 10}", i % 10, dict(zip(MEASURES, row)))
+        for i, row in enumerate(values)
     ]
 
 
@@ -46,6 +45,30 @@ def test_strided_leaves_no_gap_longer_than_its_stride() -> None:
     candidates = [Candidate(f"a/2/{i}", "p", "a", i) for i in range(100)]
     chosen = [int(name.split("/")[2]) for name in acquisition("strided").select(candidates, 10, np.random.default_rng(3))]
     assert np.diff(chosen).tolist() == [10] * 9
+
+
+def test_bald_asks_for_the_most_information_and_agreement_for_the_least() -> None:
+    values = {"a/2/0": 0.1, "a/2/1": 0.7, "a/2/2": 0.5}
+    candidates = [Candidate(one, "p", "a", i, {"bald": v, "agreement": v}) for i, (one, v) in enumerate(values.items())]
+    assert acquisition("bald").select(candidates, 2, np.random.default_rng(0)) == ["a/2/1", "a/2/2"]
+    assert acquisition("agreement").select(candidates, 2, np.random.default_rng(0)) == ["a/2/0", "a/2/2"]
+
+
+def test_a_spread_takes_turns_of_patients_and_leaves_neighbours_for_last() -> None:
+    doubt = {("a", 4): 0.1, ("a", 5): 0.11, ("a", 6): 0.12, ("a", 7): 0.13, ("b", 1): 0.5, ("b", 9): 0.6}
+    candidates = [Candidate(f"{p}/2/{i}", p, p, i, {"score": value}) for (p, i), value in doubt.items()]
+    asked = acquisition("score-spread").select(candidates, 6, np.random.default_rng(0))
+    assert asked == ["a/2/4", "b/2/1", "a/2/7", "b/2/9", "a/2/5", "a/2/6"]
+
+
+def test_a_stochastic_batch_is_more_doubtful_than_chance_and_less_than_the_extreme() -> None:
+    candidates = pool(200, np.random.default_rng(3))
+    doubt = {one.slice_id: one.measures["score"] for one in candidates}
+
+    def mean(name: str) -> float:
+        return float(np.mean([doubt[one] for one in acquisition(name).select(candidates, 20, np.random.default_rng(0))]))
+
+    assert mean("score") < mean("stochastic-batches") < min(mean("random"), 0.45)
 
 
 @pytest.mark.parametrize("name", sorted(ACQUISITIONS))

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from askance.active.scores import confidence_map, expected_dice, foreground_entropy, foreground_share, slice_scores
+from askance.active.scores import (
+    confidence_map,
+    expected_dice,
+    foreground_entropy,
+    foreground_information,
+    foreground_share,
+    slice_scores,
+)
 from askance.learning.prediction import Outcome
 
 
@@ -69,6 +76,16 @@ def test_the_score_map_is_low_where_the_prediction_is_in_doubt() -> None:
 
 def test_preset_paper_scores_by_its_discriminator_and_preset_askance_does_not() -> None:
     probs, patches = sure(disc()), np.full((1, 4, 4), -2.0, np.float32)
-    outcome = Outcome(probs, np.ones(1, np.float32), patches)
+    outcome = Outcome(probs, np.ones(1, np.float32), np.zeros_like(probs[:, 0]), patches)
     assert slice_scores(outcome, "paper") == pytest.approx(1 / (1 + np.exp(2.0)))
     assert slice_scores(outcome, "askance") == pytest.approx(1.0)
+
+
+def test_information_counts_where_foreground_may_be():
+    probs = np.zeros((2, 2, 4, 4), np.float32)
+    probs[:, 0] = 1
+    probs[0, :, 1:3, 1:3] = 0.5
+    information = np.zeros((2, 4, 4), np.float32)
+    information[0, 1, 1:3] = 0.4
+    information[0, 0, 0] = information[1] = 9.0  # where nobody sees foreground
+    np.testing.assert_allclose(foreground_information(probs, information), [0.2, 0.0], atol=1e-6)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from made_trainings import SIDE, make_config, make_data, make_run
+from scipy import stats
 
 from askance.config import NetworkConfig
 from askance.learning.prediction import Box, Predictor, centred_box, foreground_box
@@ -82,12 +83,28 @@ def test_the_agreement_is_the_mean_dice_of_each_view_with_the_mean(trained, imag
     np.testing.assert_allclose(_predictor(trained)(images, (SIDE, SIDE)).agreement, dices.mean(0), atol=0.02)
 
 
+def test_information_is_the_means_entropy_less_the_mean_entropy_of_the_views(trained, images):
+    single = _predictor(trained, views=1)
+    views = np.stack(
+        [
+            np.rot90(single(np.rot90(images, quarters, (2, 3)).copy(), (SIDE, SIDE)).probs, -quarters, (2, 3))
+            for quarters in range(4)
+        ]
+    )
+    entropy = [stats.entropy(probs, axis=-3, base=2) for probs in (views.mean(0), views)]
+    found = _predictor(trained)(images, (SIDE, SIDE)).information
+    np.testing.assert_allclose(found, entropy[0] - entropy[1].mean(0), atol=0.02)
+    assert found.max() > 0.05
+    assert not single(images, (SIDE, SIDE)).information.any()
+
+
 def test_beyond_the_slices_extent_all_is_background(images):
     outcome = _predictor(_untrained((SIDE, SIDE), bias=5.0), views=1)(images, (9, 32))
     covered = centred_box((SIDE, SIDE), (9, 32), 8)
     assert covered == Box(8, 0, 24, 32)
     assert (outcome.probs[:, 0, :8] == 1).all()
     assert (outcome.probs[:, 1, 24:] == 0).all()
+    assert outcome.information.shape == (*outcome.agreement.shape, SIDE, SIDE)
     assert (outcome.probs[:, 1, 8:24] > 0.5).all()
 
 

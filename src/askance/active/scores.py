@@ -48,6 +48,13 @@ def foreground_entropy(probs: Floats) -> Floats:
     return total.astype(np.float32)
 
 
+def foreground_information(probs: Floats, information: Floats) -> Floats:
+    """Mean of ``information`` (D, H, W) over the pixels where foreground is likelier than 0.05; 0 where none."""
+    seen = probs[:, 0] < 0.95
+    total: Floats = (information * seen).sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
+    return total.astype(np.float32)
+
+
 def foreground_share(probs: Floats) -> Floats:
     """Share of pixels predicted as foreground."""
     share: Floats = (probs.argmax(1) > 0).mean((1, 2)).astype(np.float32)
@@ -69,6 +76,8 @@ MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "entropy": lambda outcome: foreground_entropy(outcome.probs),
     "foreground": lambda outcome: foreground_share(outcome.probs),
     "agreement": lambda outcome: outcome.agreement,
+    "bald": lambda outcome: foreground_information(outcome.probs, outcome.information),
+    "expected_dice": lambda outcome: expected_dice(outcome.probs),
 }
 
 

@@ -5,6 +5,7 @@ The first view sees the slice as far as it goes; where foreground is in sight, t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -35,11 +36,14 @@ class Outcome:
     """What G and D say of the slices of one case, on the working grid.
 
     ``probs`` (D, K, H, W) float32: mean over the views, summing to 1 over K; ``agreement`` (D,): mean Dice of each view's
-    foreground with the mean's, 1 with one view; ``patch_logits`` (D, h, w): D's, None without D.
+    foreground with the mean's, 1 with one view; ``information`` (D, H, W): what the views' answers say of which view was
+    asked, the mean's entropy less the mean entropy, in units of log K (BALD, Houlsby 2011), 0 with one view;
+    ``patch_logits`` (D, h, w): D's, None without D.
     """
 
     probs: NDArray[np.float32]
     agreement: NDArray[np.float32]
+    information: NDArray[np.float32]
     patch_logits: NDArray[np.float32] | None
 
 
@@ -64,12 +68,17 @@ class Predictor:
         seen = torch.from_numpy(np.ascontiguousarray(box.cut(images)))
         with torch.inference_mode(), self._fabric.autocast():
             probs = self._whole(self._probs(seen, _VIEWS[0]))
-            agreement = torch.ones(len(seen))
+            agreement, information = torch.ones(len(seen)), torch.zeros_like(probs[:, 0])
             if self._views > 1:
-                agreement = self._add_views(seen, probs)
+                agreement = self._add_views(seen, probs, information)
                 probs = self._whole(probs)
             patches = self._patches(seen, probs) if "D" in self._networks else None
-        return Outcome(_put_back(probs, box, size), agreement.numpy(), None if patches is None else patches.numpy())
+        return Outcome(
+            _put_back(probs, box, size),
+            agreement.numpy(),
+            _framed(information.numpy(), box, size),
+            None if patches is None else patches.numpy(),
+        )
 
     def _whole(self, probs: Tensor) -> Tensor:
         return torch.from_numpy(keep_largest(probs.numpy())) if self._one_piece else probs
@@ -79,8 +88,11 @@ class Predictor:
         module = module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self._fabric.to_device(module)
 
-    def _add_views(self, seen: Tensor, probs: Tensor) -> Tensor:
-        """Average the other views into ``probs`` (in place) where foreground is in sight; give back the agreement."""
+    def _add_views(self, seen: Tensor, probs: Tensor, information: Tensor) -> Tensor:
+        """Where foreground is in sight, average the other views into ``probs`` and note their ``information``, in place.
+
+        What comes back is the agreement.
+        """
         box = foreground_box(1 - probs[:, 0], self._stride)
         if box is None:
             return torch.ones(len(seen))
@@ -90,6 +102,7 @@ class Predictor:
         views = [box.cut(probs).clone(), *(self._probs(near, view) for view in _usable_views(box, self._views)[1:])]
         mean = torch.stack(views).mean(0)
         box.cut(probs)[...] = mean
+        box.cut(information)[...] = (_entropy(mean) - torch.stack([_entropy(view) for view in views]).mean(0)).clamp(min=0)
         labels = mean.argmax(1)
         return torch.stack([_foreground_dice(view.argmax(1), labels) for view in views]).mean(0)
 
@@ -164,6 +177,12 @@ def _usable_views(box: Box, wanted: int) -> list[_View]:
     return (_VIEWS if square else [_VIEWS[number] for number in _KEEP_SHAPE])[:wanted]
 
 
+def _entropy(probs: Tensor) -> Tensor:
+    """(D, H, W) of probabilities (D, K, H, W), in units of log K."""
+    entropy: Tensor = torch.special.entr(probs).sum(1)
+    return entropy / math.log(probs.shape[1])
+
+
 def _foreground_dice(labels: Tensor, others: Tensor) -> Tensor:
     """Dice (D,) of foreground pixels with the same class; 1 where both have none."""
     same = ((labels == others) & (labels > 0)).sum((1, 2))
@@ -173,7 +192,15 @@ def _foreground_dice(labels: Tensor, others: Tensor) -> Tensor:
 
 def _put_back(probs: Tensor, box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
     """Probabilities on the whole grid; beyond the box all is background."""
-    whole = np.zeros((*probs.shape[:2], *size), dtype=np.float32)
-    whole[:, 0] = 1.0
-    box.cut(whole)[...] = probs.numpy()
+    whole = _framed(probs.numpy(), box, size)
+    outside = np.ones(size, bool)
+    box.cut(outside)[...] = False
+    whole[:, 0, outside] = 1.0
+    return whole
+
+
+def _framed(part: NDArray[np.float32], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
+    """``part`` (..., h, w) in its box of a grid of zeros (..., *size)."""
+    whole = np.zeros((*part.shape[:-2], *size), dtype=np.float32)
+    box.cut(whole)[...] = part
     return whole

@@ -1,0 +1,52 @@
+"""Acquisitions that keep a query from asking the same thing many times."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from askance.active.candidates import Candidate
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The lowest values of one measure, in turns of patients, never two slices of a case within ``gap`` of each other.
+
+    Neighbours show nearly the same; the most doubtful slices alone are ten neighbours of one heart (log.md). A round
+    takes one slice of each patient, the most doubtful first. Where only neighbours are left, they are taken.
+    """
+
+    measure: str
+    highest: bool = False
+    gap: int = 2
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The measure."""
+        return frozenset({self.measure})
+
+    def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
+        """``n`` of them, rounds of patients after each other."""
+        del rng
+        sign = -1 if self.highest else 1
+        ordered = sorted(candidates, key=lambda one: (sign * one.measures[self.measure], one.slice_id))
+        chosen: list[str] = []
+        while len(chosen) < min(n, len(ordered)):
+            before = set(chosen)
+            left = [one for one in ordered if one.slice_id not in before]
+            chosen += self._round(left, [one for one in ordered if one.slice_id in before]) or [left[0].slice_id]
+        return chosen[:n]
+
+    def _round(self, left: list[Candidate], taken: list[Candidate]) -> list[str]:
+        """One slice of each patient that has one away from those ``taken``."""
+        near: dict[str, list[int]] = defaultdict(list)
+        for one in taken:
+            near[one.case].append(one.index)
+        found: dict[str, str] = {}
+        for one in left:
+            if one.patient not in found and all(abs(one.index - index) > self.gap for index in near[one.case]):
+                found[one.patient] = one.slice_id
+        return list(found.values())
