@@ -188,7 +188,10 @@ def _isola_weights(module: nn.Module) -> None:
 
 
 def _prepare(run: Run) -> _Loop:
-    fabric = make_fabric(run.training.precision)
+    saved = load_progress(run.progress_file) if run.progress_file else None
+    if saved and saved[1]["fingerprint"] != run.fingerprint:
+        saved = None
+    fabric = make_fabric(saved[1]["precision"] if saved else run.training.precision)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         modules = make_networks(run.shape, run.network, run.training)
@@ -196,10 +199,9 @@ def _prepare(run: Run) -> _Loop:
         if name in modules:
             modules[name].load_state_dict(state)
     loop = _Loop(fabric, {}, {})
-    saved = load_progress(run.progress_file) if run.progress_file else None
     for name, module in modules.items():
-        _set_up(loop, name, module, run, saved[0] if saved and saved[1]["fingerprint"] == run.fingerprint else None)
-    if saved and saved[1]["fingerprint"] == run.fingerprint:
+        _set_up(loop, name, module, run, saved[0] if saved else None)
+    if saved:
         loop.step, loop.losses = saved[1]["step"], saved[1]["losses"]
     return loop
 
@@ -294,14 +296,20 @@ def _states(loop: _Loop) -> States:
     states = {name: dict(loop.averages.get(name) or network.state_dict()) for name, network in loop.networks.items()}
     if loop.fabric.world_size > 1:
         for name, network in loop.networks.items():
-            for key, _ in network.named_buffers():
+            for key, _ in _bare(network).named_buffers():
                 states[name][key].copy_(loop.fabric.broadcast(states[name][key]))
     return states
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """The network without the wrappers of Fabric and of data parallelism, which put prefixes before its buffers' names."""
+    return network.module  # type: ignore[return-value]
 
 
 def _save(loop: _Loop, run: Run) -> None:
     if run.progress_file and loop.fabric.is_global_zero:
         states: dict[str, Mapping[str, Tensor]] = {name: net.state_dict() for name, net in loop.networks.items()}
         states |= {f"{_AVERAGE}{name}": average for name, average in loop.averages.items()}
-        about = {"step": loop.step, "fingerprint": run.fingerprint, "losses": loop.losses}
+        precision = loop.fabric.strategy.precision.precision  # goes on as it began, whatever "auto" would say now
+        about = {"step": loop.step, "fingerprint": run.fingerprint, "losses": loop.losses, "precision": precision}
         save_progress(run.progress_file, states, loop.optimizers, about)
