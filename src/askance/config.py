@@ -80,7 +80,8 @@ class TrainingConfig(_Section):
 
     The model is the running mean of the weights over about the last ``average`` steps (0: the last weights).
     ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
-    networks with ``warm_share`` of the steps. ``precision``: ``auto`` takes bf16 where the processor has it.
+    networks with ``warm_share`` of the steps. ``one_piece``: predictions keep to the one piece that labels show, ``field``:
+    they look first where labels have shown foreground. ``precision``: ``auto`` takes bf16 where a trial shows it is faster.
     """
 
     objective: Literal["askance", "pix2pix", "luc"] = "askance"
@@ -99,17 +100,20 @@ class TrainingConfig(_Section):
     warm_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     views: Annotated[int, Field(ge=1, le=8)] = 4
     one_piece: bool = True
+    field: bool = True
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
 
 class PseudoConfig(_Section):
     """Triage of what was not asked: pseudo-label with weight ``score ** power`` if score >= ``threshold``, else hold.
 
-    ``share`` is the part of every batch drawn from pseudo-labels, 0 turns them off.
+    In a pseudo-label, patches whose own score is below ``patch_threshold`` are left out. ``share`` is the part of every
+    batch drawn from pseudo-labels, 0 turns them off.
     """
 
     share: Share = 0.5
     threshold: Share = 0.7
+    patch_threshold: Share = 0.8
     power: Annotated[float, Field(ge=0)] = 1.0
 
 
@@ -156,7 +160,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "views": 1,
             "one_piece": False,
         },
-        "pseudo": {"threshold": 0.0, "power": 0.0},
+        "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0},
     },
 }
 

@@ -11,6 +11,7 @@ from askance import __version__
 from askance.active.environment import describe_environment
 from askance.active.experts import proposal_of
 from askance.active.measuring import test_slices
+from askance.active.scores import enlarged
 from askance.active.study import Study
 from askance.metrics.dice import slice_dice
 from askance.records import Asked, Case, CycleRecord, Prediction, Query, Split, parse_slice_id
@@ -89,7 +90,7 @@ def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
     case = study.store.case(case_id)
     labels = study.store.prediction_labels(prediction.model, case_id)[index]
     image = study.cache.case(case_id)[index, 0].astype(np.float32)
-    score_map = _enlarged(study.store.prediction_maps(prediction.model, case_id)[index], image.shape)
+    score_map = enlarged(study.store.prediction_maps(prediction.model, case_id)[index], image.shape)
     truth = _truth_on_grid(study, case, index) if case.split == "test" else None
     upright = [_upright(array, study, case) for array in (image, labels, score_map)]
     return Panel(
@@ -107,12 +108,6 @@ def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
 
 def _truth_on_grid(study: Study, case: Case, index: int) -> NDArray[np.uint8] | None:
     return None if case.label is None else study.to_grid(study.truth(case)[index], case)
-
-
-def _enlarged(score_map: NDArray[np.float16], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The patch score map at the image's size, each pixel with the value of its patch."""
-    rows, columns = (np.arange(size) * patches // size for size, patches in zip(shape, score_map.shape))
-    return score_map.astype(np.float32)[np.ix_(rows, columns)]
 
 
 def _upright(array: NDArray[Any], study: Study, case: Case) -> NDArray[Any]:

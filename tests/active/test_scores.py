@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from askance.active.scores import (
     confidence_map,
+    enlarged,
     expected_dice,
     foreground_entropy,
     foreground_information,
@@ -89,3 +90,11 @@ def test_information_counts_where_foreground_may_be():
     information[0, 1, 1:3] = 0.4
     information[0, 0, 0] = information[1] = 9.0  # where nobody sees foreground
     np.testing.assert_allclose(foreground_information(probs, information), [0.2, 0.0], atol=1e-6)
+
+
+def test_an_enlarged_map_gives_each_pixel_the_value_of_its_patch():
+    maps = np.arange(4, dtype=np.float16).reshape(1, 2, 2)
+    big = enlarged(maps, (16, 16))
+    assert big.shape == (1, 16, 16)
+    np.testing.assert_array_equal(big[0, ::8, ::8], maps[0])
+    assert (big[0, :8, 8:] == 1).all()

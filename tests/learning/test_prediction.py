@@ -5,7 +5,8 @@ from made_trainings import SIDE, make_config, make_data, make_run
 from scipy import stats
 
 from askance.config import NetworkConfig
-from askance.learning.prediction import Box, Predictor, centred_box, foreground_box
+from askance.learning.fields import Box, centred_box, foreground_box
+from askance.learning.prediction import Predictor, Seen
 from askance.learning.training import Shape, make_networks, train
 
 NETWORK = NetworkConfig(width=4, discriminator_width=4)
@@ -130,6 +131,29 @@ def test_pix2pix_sees_the_size_it_was_made_for_whatever_the_extent(size, views):
     images = np.random.default_rng(0).normal(size=(2, 1, *size)).astype(np.float32)
     outcome = _predictor(_untrained(size, network), views, size, network)(images, (20, 20))
     assert outcome.probs.shape == (2, 2, *size)
+    np.testing.assert_allclose(outcome.probs.sum(1), 1, atol=1e-5)
+
+
+def _square_on(size, place):
+    """A slice of noise with a bright square of 10 pixels at ``place``."""
+    image = np.random.default_rng(0).normal(0, 0.3, (1, 1, *size)).astype(np.float32)
+    image[0, 0, place : place + 10, place : place + 10] += 2
+    return image
+
+
+@pytest.mark.parametrize("place", [23, 2, 44])
+def test_foreground_is_found_inside_the_field_and_outside_of_it(trained, place):
+    predictor = Predictor(trained, Shape(1, 2, (56, 56)), NETWORK, make_config(), Seen(field=Box(16, 16, 40, 40)))
+    found = predictor(_square_on((56, 56), place), (56, 56)).probs.argmax(1)[0]
+    assert found[place + 2 : place + 8, place + 2 : place + 8].mean() > 0.5
+
+
+def test_beyond_the_field_a_case_found_in_it_is_background(trained):
+    image = _square_on((56, 56), 23) + _square_on((56, 56), 44)
+    predictor = Predictor(trained, Shape(1, 2, (56, 56)), NETWORK, make_config(), Seen(field=Box(16, 16, 40, 40)))
+    outcome = predictor(image, (56, 56))
+    assert outcome.probs.argmax(1)[0, 24:32, 24:32].any()
+    assert (outcome.probs.argmax(1)[0, 42:] == 0).all()
     np.testing.assert_allclose(outcome.probs.sum(1), 1, atol=1e-5)
 
 

@@ -25,7 +25,7 @@ from askance.active.viewers import whereabouts
 from askance.config import StudyConfig, parse
 from askance.errors import FormatError, UsageError
 from askance.learning.checkpoints import load_weights
-from askance.learning.prediction import Outcome, Predictor
+from askance.learning.prediction import Outcome, Predictor, Seen
 from askance.learning.training import Shape
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
@@ -88,7 +88,7 @@ def _load(folder: Path) -> tuple[Predictor, StudyConfig, str]:
         raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
     config = parse(info["config"], where=str(folder / "model.json"))
     shape = Shape(len(config.channels), len(config.classes), config.grid.size)
-    predictor = Predictor(states, shape, config.network, config.training, bool(info.get("one_piece")))
+    predictor = Predictor(states, shape, config.network, config.training, Seen.from_info(info))
     return predictor, config, folder.resolve().name
 
 

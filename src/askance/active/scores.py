@@ -101,6 +101,12 @@ def score_maps(outcome: Outcome, preset: str) -> NDArray[np.float16]:
     return confidence_map(outcome.probs)
 
 
+def enlarged(score_maps: NDArray[np.float16], size: tuple[int, ...]) -> Floats:
+    """Patch score maps (..., h, w) with a value for each of ``size`` pixels: that of its patch."""
+    rows, columns = (np.arange(pixels) * patches // pixels for pixels, patches in zip(size, score_maps.shape[-2:]))
+    return score_maps[..., rows[:, None], columns].astype(np.float32)
+
+
 def _patch_means(image: Floats) -> Floats:
     depth, height, width = image.shape
     rows, columns = -(-height // PATCH), -(-width // PATCH)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from askance.active.folders import require_unchanged
 from askance.config import StudyConfig
 from askance.learning.checkpoints import load_weights
-from askance.learning.prediction import Predictor
+from askance.learning.prediction import Predictor, Seen
 from askance.learning.training import Shape
 from askance.records import Annotation, Case, Slice, parse_slice_id
 from askance.store.store import Store
@@ -95,7 +95,7 @@ class Study:
     def predictor(self, model_id: str) -> Predictor:
         """The networks of a model, ready to predict."""
         states, info = load_weights(self.store.model_folder(model_id))
-        return Predictor(states, self.shape, self.config.network, self.config.training, bool(info.get("one_piece")))
+        return Predictor(states, self.shape, self.config.network, self.config.training, Seen.from_info(info))
 
     def pool(self) -> list[Slice]:
         """The slices of learn that carry no expert label now and may be asked."""

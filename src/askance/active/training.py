@@ -6,22 +6,26 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from askance.active.scores import enlarged
 from askance.active.study import Study, by_case
+from askance.config import TrainingConfig
 from askance.errors import UsageError
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
+from askance.learning.fields import field_of
 from askance.learning.pieces import come_in_one_piece
+from askance.learning.prediction import Seen
 from askance.learning.training import Run, States, Step, step_count, train
-from askance.records import LabelEntry, LabelSet, Model, parse_slice_id, slice_id
+from askance.records import IGNORE, LabelEntry, LabelSet, Model, parse_slice_id, slice_id
 from askance.store.database import utc_now
 
-_LOOKED_AT = 500  # labelled slices that say whether foreground comes in one piece
+_LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     progress = study.store.folder / "models" / f"{model_id}.progress"
     with _training_data(study, label_set) as data:
         run = _run(study, cycle, label_set, data, start, progress, report)
-        annotated = np.flatnonzero(~data.pseudo)[:_LOOKED_AT]
-        one_piece = study.config.training.one_piece and come_in_one_piece(data.labels[place] for place in annotated)
+        seen = _seen(data, study.config.training)
         trained = train(run)
     info = {
         "format": 1,
@@ -56,7 +59,8 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "steps": run.steps,
         "seconds": trained.seconds,
         "slices_per_s": trained.slices_per_s,
-        "one_piece": one_piece,
+        "one_piece": seen.one_piece,
+        "field": astuple(seen.field) if seen.field else None,
         "config": study.config.model_dump(mode="json"),
     }
     digest = save_weights(study.store.model_folder(model_id), trained.states, info)
@@ -64,6 +68,13 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     study.store.save_model(model)
     progress.unlink(missing_ok=True)
     return model
+
+
+def _seen(data: TrainingData, config: TrainingConfig) -> Seen:
+    """What the expert's labels, or an even sample of them, have shown of foreground."""
+    annotated = np.flatnonzero(~data.pseudo)
+    labels = [data.labels[place] for place in annotated[:: -(-len(annotated) // _LOOKED_AT)]]
+    return Seen(config.one_piece and come_in_one_piece(labels), field_of(labels) if config.field else None)
 
 
 def model_name(cycle: int) -> str:
@@ -168,7 +179,13 @@ def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint
     teachers = {entry.slice_id: str(entry.model) for entry in entries if entry.kind == "pseudo"}
     for case, indices in by_case(list(teachers)).items():
         names = [slice_id(case, study.config.grid.axis, index) for index in indices]
-        predicted = study.store.prediction_labels(teachers[names[0]], case)
+        believed = _believed(study, teachers[names[0]], case)
         for name, index in zip(names, indices):
-            labels[places[name, "pseudo"]] = predicted[index]
+            labels[places[name, "pseudo"]] = believed[index]
     return extents
+
+
+def _believed(study: Study, teacher: str, case: str) -> NDArray[np.uint8]:
+    """What ``teacher`` predicts for ``case``, (D, H, W) on the working grid; IGNORE in patches that it may be wrong in."""
+    labels, maps = study.store.prediction_labels(teacher, case), study.store.prediction_maps(teacher, case)
+    return np.where(enlarged(maps, labels.shape[1:]) < study.config.pseudo.patch_threshold, np.uint8(IGNORE), labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import timeit
@@ -25,7 +26,15 @@ def make_fabric(precision: str) -> Fabric:
         devices, nodes = _world()
         fabric = Fabric(accelerator="auto", devices=devices, num_nodes=nodes, precision=cast(_PRECISION_INPUT, chosen))
         fabric.launch()
+    if fabric.world_size > 1:
+        _leave_in_order()
     return fabric
+
+
+@cache
+def _leave_in_order() -> None:
+    """Take the process group down before the interpreter: its threads, left running, now and then abort the process."""
+    atexit.register(lambda: torch.distributed.is_initialized() and torch.distributed.destroy_process_group())
 
 
 def has_fast_bf16() -> bool:

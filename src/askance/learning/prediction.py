@@ -1,14 +1,15 @@
 """Prediction of whole slices: the mean of several views, D's verdict on it, and how far the views agree.
 
-The first view sees the slice as far as it goes; where foreground is in sight, the other views see only a box around it.
+The first view sees the field where labels have shown foreground, and all of the slice where nothing is found there or
+foreground goes on beyond it; where foreground is in sight, the other views see only a box around it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +19,11 @@ from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.fabric import make_fabric
+from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.pieces import keep_largest
 from askance.learning.training import Shape, States, make_networks
 
-_IN_SIGHT = 0.1  # foreground probability from which a pixel belongs to the box
-_MARGIN = 24  # pixels of context around the foreground in sight
 _BATCH_PIXELS = 16 * 256 * 256
-
-_Array = TypeVar("_Array", NDArray[np.float32], Tensor)
 
 #: Views as symmetries of the square: a turn and its inverse; the first is the slice as it is.
 _View = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
@@ -47,13 +45,27 @@ class Outcome:
     patch_logits: NDArray[np.float32] | None
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What labels have shown of foreground: whether it comes in ``one_piece``, and the ``field`` of the grid it lies in."""
+
+    one_piece: bool = False
+    field: Box | None = None
+
+    @classmethod
+    def from_info(cls, info: Mapping[str, Any]) -> Seen:
+        """As a model's info holds it."""
+        field = info.get("field")
+        return cls(bool(info.get("one_piece")), Box(*field) if field else None)
+
+
 class Predictor:
-    """G and D, ready to predict. ``one_piece``: the foreground of a case is its largest piece."""
+    """G and D, ready to predict slices such as those ``seen`` in the labels."""
 
     def __init__(
-        self, states: States, shape: Shape, network: NetworkConfig, training: TrainingConfig, one_piece: bool = False
+        self, states: States, shape: Shape, network: NetworkConfig, training: TrainingConfig, seen: Seen | None = None
     ) -> None:
-        self._one_piece = one_piece
+        self._seen = seen or Seen()
         self._fabric: Fabric = make_fabric(training.precision)
         self._views = training.views
         self._fixed = network.generator == "pix2pix"
@@ -67,21 +79,32 @@ class Predictor:
         box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride)
         seen = torch.from_numpy(np.ascontiguousarray(box.cut(images)))
         with torch.inference_mode(), self._fabric.autocast():
-            probs = self._whole(self._probs(seen, _VIEWS[0]))
+            probs = self._whole(self._first_view(seen, box))
             agreement, information = torch.ones(len(seen)), torch.zeros_like(probs[:, 0])
             if self._views > 1:
                 agreement = self._add_views(seen, probs, information)
                 probs = self._whole(probs)
             patches = self._patches(seen, probs) if "D" in self._networks else None
         return Outcome(
-            _put_back(probs, box, size),
+            put_back(probs, box, size),
             agreement.numpy(),
-            _framed(information.numpy(), box, size),
+            framed(information.numpy(), box, size),
             None if patches is None else patches.numpy(),
         )
 
     def _whole(self, probs: Tensor) -> Tensor:
-        return torch.from_numpy(keep_largest(probs.numpy())) if self._one_piece else probs
+        return torch.from_numpy(keep_largest(probs.numpy())) if self._seen.one_piece else probs
+
+    def _first_view(self, images: Tensor, box: Box) -> Tensor:
+        """Probabilities of ``images``, which are ``box`` of the grid, as they are: neither turned nor mirrored."""
+        size = (images.shape[2], images.shape[3])
+        field = Box(0, 0, *size)
+        if self._seen.field and not self._fixed:
+            field = field_within(self._seen.field, box, self._stride)
+        probs = self._probs(field.cut(images), _VIEWS[0])
+        if field != Box(0, 0, *size) and reaches_out(1 - probs[:, 0], field, size):
+            return self._probs(images, _VIEWS[0])
+        return torch.from_numpy(put_back(probs, field, size))
 
     def _ready(self, module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
         module.load_state_dict(state)
@@ -122,44 +145,6 @@ class Predictor:
             yield self._fabric.to_device(part)
 
 
-@dataclass(frozen=True)
-class Box:
-    """Rows [top, bottom) and columns [left, right) of an image."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def cut(self, array: _Array) -> _Array:
-        """The box of an array (..., H, W), as a view."""
-        return array[..., self.top : self.bottom, self.left : self.right]
-
-
-def centred_box(size: tuple[int, int], extent: tuple[int, int], stride: int) -> Box:
-    """The part of the grid that a slice of ``extent`` covers, with sides that are multiples of ``stride``."""
-    sides = [min(whole, -(-min(part, whole) // stride) * stride) for whole, part in zip(size, extent)]
-    top, left = (size[0] - sides[0]) // 2, (size[1] - sides[1]) // 2
-    return Box(top, left, top + sides[0], left + sides[1])
-
-
-def foreground_box(foreground: Tensor, stride: int) -> Box | None:
-    """A box around all foreground in sight in (D, H, W) probabilities, square if that fits; None where there is none."""
-    sight = (foreground > _IN_SIGHT).any(0)
-    if not sight.any():
-        return None
-    height, width = sight.shape
-    spans = [(int(line.min()), int(line.max()) + 1) for line in (sight.any(1).nonzero(), sight.any(0).nonzero())]
-    wanted = max(high - low for low, high in spans) + 2 * _MARGIN
-    starts, ends = [], []
-    for (low, high), whole in zip(spans, (height, width)):
-        side = min(-(-wanted // stride) * stride, whole)
-        start = min(max((low + high - side) // 2, 0), whole - side)
-        starts.append(start)
-        ends.append(start + side)
-    return Box(starts[0], starts[1], ends[0], ends[1])
-
-
 def _rotation(quarters: int) -> _View:
     return (lambda x: torch.rot90(x, quarters, (2, 3)), lambda x: torch.rot90(x, -quarters, (2, 3)))
 
@@ -188,19 +173,3 @@ def _foreground_dice(labels: Tensor, others: Tensor) -> Tensor:
     same = ((labels == others) & (labels > 0)).sum((1, 2))
     total = (labels > 0).sum((1, 2)) + (others > 0).sum((1, 2))
     return torch.where(total > 0, 2 * same / total.clamp(min=1), 1.0)
-
-
-def _put_back(probs: Tensor, box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Probabilities on the whole grid; beyond the box all is background."""
-    whole = _framed(probs.numpy(), box, size)
-    outside = np.ones(size, bool)
-    box.cut(outside)[...] = False
-    whole[:, 0, outside] = 1.0
-    return whole
-
-
-def _framed(part: NDArray[np.float32], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """``part`` (..., h, w) in its box of a grid of zeros (..., *size)."""
-    whole = np.zeros((*part.shape[:-2], *size), dtype=np.float32)
-    box.cut(whole)[...] = part
-    return whole

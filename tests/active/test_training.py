@@ -1,0 +1,36 @@
+"""What a training is given: annotations as they are, pseudo-labels as far as they are believed."""
+
+import numpy as np
+import pytest
+
+from askance.active import training
+from askance.active.experts import expert_of
+from askance.active.loop import collaborate
+from askance.records import IGNORE
+from made_studies import make_study, write_dataset
+
+
+def _trained_on(folder, monkeypatch, **pseudo):
+    """The data of the last training of a simulated study."""
+    given = []
+    train = training.train
+
+    def note(run):
+        given.append((run.data.pseudo.copy(), np.array(run.data.labels)))
+        return train(run)
+
+    monkeypatch.setattr(training, "train", note)
+    settings = {"expert": "simulated", "pseudo": {"threshold": 0.0, **pseudo}}
+    with make_study(folder / "study", write_dataset(folder / "data"), **settings) as study:
+        collaborate(study, expert_of(study))
+    return given[-1]
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(1.0, True), (0.0, False)])
+def test_patches_of_pseudo_labels_that_may_be_wrong_are_left_out_and_annotations_are_whole(
+    tmp_path, monkeypatch, threshold, expected
+):
+    pseudo, labels = _trained_on(tmp_path, monkeypatch, patch_threshold=threshold)
+    assert pseudo.any()
+    assert bool((labels[pseudo] == IGNORE).any()) is expected
+    assert not (labels[~pseudo] == IGNORE).any()
