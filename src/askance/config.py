@@ -89,7 +89,7 @@ class TrainingConfig(_Section):
     min_steps: Annotated[int, Field(ge=1)] = 600
     max_steps: Annotated[int, Field(ge=1)] = 3600
     batch: Annotated[int, Field(ge=1, le=1024)] = 16
-    crop: tuple[int, int] = (128, 128)
+    crop: tuple[int, int] = (96, 96)
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     average: Annotated[int, Field(ge=0)] = 200

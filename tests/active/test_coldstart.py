@@ -26,9 +26,10 @@ def test_a_spread_base_takes_every_patient_before_any_twice() -> None:
     assert sorted(patients.values()) == [2, 2, 2, 2, 3, 3]
 
 
-def test_a_spread_base_leaves_the_ends_of_volumes_to_the_last() -> None:
-    indices = [int(name.split("/")[2]) for name in choose("spread", 6 * 2 * 8)]
-    assert set(indices) == set(range(1, 9))
+def test_a_spread_base_shows_the_ends_of_volumes_as_often_as_other_places() -> None:
+    indices = [int(name.split("/")[2]) for seed in range(40) for name in choose("spread", 24, seed)]
+    ends = sum(index in (0, 9) for index in indices)
+    assert 0.15 < ends / len(indices) < 0.25
 
 
 def test_a_spread_base_of_everything_is_everything_once() -> None:

@@ -13,11 +13,11 @@ def _label(rows, columns, size=(96, 128)):
 
 
 def test_the_field_holds_all_foreground_that_labels_have_shown_with_a_margin():
-    assert field_of([_label((40, 50), (60, 70)), _label((44, 58), (50, 62))]) == Box(16, 26, 82, 94)
+    assert field_of([_label((40, 50), (60, 70)), _label((44, 58), (50, 62))]) == Box(24, 34, 74, 86)
 
 
 def test_the_field_ends_where_the_grid_ends():
-    assert field_of([_label((0, 96), (100, 128))]) == Box(0, 76, 96, 128)
+    assert field_of([_label((0, 96), (100, 128))]) == Box(0, 84, 96, 128)
 
 
 def test_there_is_no_field_where_no_label_shows_foreground():

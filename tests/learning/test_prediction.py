@@ -143,14 +143,18 @@ def _square_on(size, place):
 
 @pytest.mark.parametrize("place", [23, 2, 44])
 def test_foreground_is_found_inside_the_field_and_outside_of_it(trained, place):
-    predictor = Predictor(trained, Shape(1, 2, (56, 56)), NETWORK, make_config(), Seen(field=Box(16, 16, 40, 40)))
+    predictor = Predictor(
+        {"G": trained["G"]}, Shape(1, 2, (56, 56)), NETWORK, make_config(), Seen(field=Box(16, 16, 40, 40))
+    )
     found = predictor(_square_on((56, 56), place), (56, 56)).probs.argmax(1)[0]
     assert found[place + 2 : place + 8, place + 2 : place + 8].mean() > 0.5
 
 
 def test_beyond_the_field_a_case_found_in_it_is_background(trained):
     image = _square_on((56, 56), 23) + _square_on((56, 56), 44)
-    predictor = Predictor(trained, Shape(1, 2, (56, 56)), NETWORK, make_config(), Seen(field=Box(16, 16, 40, 40)))
+    predictor = Predictor(
+        {"G": trained["G"]}, Shape(1, 2, (56, 56)), NETWORK, make_config(), Seen(field=Box(16, 16, 40, 40))
+    )
     outcome = predictor(image, (56, 56))
     assert outcome.probs.argmax(1)[0, 24:32, 24:32].any()
     assert (outcome.probs.argmax(1)[0, 42:] == 0).all()
@@ -186,21 +190,15 @@ def test_a_prediction_leaves_the_images_as_they_were(trained, images):
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "expected"),
-    [
-        ((40, 60), (50, 55), Box(16, 16, 96, 96)),
-        ((0, 10), (120, 128), Box(0, 64, 64, 128)),
-        ((0, 128), (0, 128), Box(0, 0, 128, 128)),
-    ],
+    ("rows", "columns", "side"), [((40, 60), (50, 55), 64), ((0, 10), (120, 128), 48), ((0, 128), (0, 128), 128)]
 )
-def test_the_box_of_the_views_is_square_and_within_the_slice(rows, columns, expected):
+def test_the_box_of_the_views_is_square_and_within_the_slice(rows, columns, side):
     foreground = torch.zeros(2, 128, 128)
-    foreground[1, slice(*rows), slice(*columns)] = 0.2
+    foreground[1, slice(*rows), slice(*columns)] = 0.4
     box = foreground_box(foreground, 16)
-    assert (box.bottom - box.top) == (box.right - box.left)
-    assert box.top <= rows[0] <= rows[1] <= box.bottom
-    assert box.left <= columns[0] <= columns[1] <= box.right
-    assert (box.bottom - box.top) == expected.bottom - expected.top
+    assert (box.bottom - box.top, box.right - box.left) == (side, side)
+    assert 0 <= box.top <= rows[0] < rows[1] <= box.bottom <= 128
+    assert 0 <= box.left <= columns[0] < columns[1] <= box.right <= 128
 
 
 def test_there_is_no_box_without_foreground_in_sight():

@@ -132,7 +132,7 @@ def test_the_unet_is_as_deep_as_the_grid_lets_it(size, depth):
 def test_pix2pix_trains_on_whole_slices_and_the_unet_on_crops():
     shape, training = Shape(1, 2, (256, 256)), TrainingConfig()
     assert crop_size(shape, NetworkConfig(generator="pix2pix"), training) == (256, 256)
-    assert crop_size(shape, NetworkConfig(), training) == (128, 128)
+    assert crop_size(shape, NetworkConfig(), training) == (96, 96)
     assert make_networks(shape, NetworkConfig(generator="pix2pix", width=4), training)["D"].receptive_field == 70
 
 

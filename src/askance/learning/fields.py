@@ -12,8 +12,9 @@ from torch import Tensor
 
 from askance.records import IGNORE
 
-_IN_SIGHT = 0.1  # foreground probability from which a pixel belongs to the box
-_MARGIN = 24  # pixels of context around the foreground in sight, and around what labels have shown
+_IN_SIGHT = 0.35  # foreground probability from which a pixel belongs to the box; stray pieces are left with less (pieces.py)
+_MARGIN = 16  # pixels of context around the foreground in sight, and around what labels have shown
+_SEEN = 0.5  # foreground probability from which foreground is taken to reach the field's edge
 _EDGE = 4  # pixels from a field's edge within which foreground reaches out of it
 
 _Array = TypeVar("_Array", NDArray[np.float32], Tensor)
@@ -84,7 +85,7 @@ def field_within(field: Box, outer: Box, stride: int) -> Box:
 
 def reaches_out(foreground: Tensor, field: Box, size: tuple[int, int]) -> bool:
     """Whether foreground (D, h, w), seen in ``field`` of slices of ``size``, goes on beyond it, or lies elsewhere."""
-    sight = (foreground > _IN_SIGHT).any(0)
+    sight = (foreground > _SEEN).any(0)
     if not sight.any():
         return True
     edges = (

@@ -4,6 +4,9 @@ G's loss is ``pixelwise`` x a pixel-wise loss + ``adversarial`` x D's verdict on
 non-saturating form); D's is the mean of its losses on truths and on predictions, halved as in Isola 2017, sec. 3.3. Both
 are taken from the same activations: textbook code runs D a second time on the fakes after D's step, here G sees D as it was
 before it. Only annotated slices are truths to D; a pseudo-label is not.
+
+A binary D says whether a map looks drawn by G. A graded D says, patch by patch, how much of G's map agrees with the truth:
+that is what a score of unseen slices needs, and still a critic that G learns to please.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from askance.config import TrainingConfig
 from askance.learning.batches import Batch
-from askance.networks.losses import absolute, cross_entropy, looks_fake, looks_real, onehot, soft_dice
+from askance.networks.losses import absolute, agrees, cross_entropy, looks_fake, looks_real, onehot, soft_dice
 from askance.records import IGNORE
 
 Pixelwise = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -24,11 +28,12 @@ Pixelwise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """A pixel-wise loss of (logits, labels, weights), Adam's betas, and the part of the steps at a constant rate."""
+    """A pixel-wise loss of (logits, labels, weights), Adam's betas, the part of the steps at a constant rate, D's kind."""
 
     pixelwise: Pixelwise
     betas: tuple[float, float]
     constant: float
+    graded: bool = False
 
 
 def _overlap_and_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -37,7 +42,7 @@ def _overlap_and_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Ten
 
 
 OBJECTIVES = {
-    "askance": Objective(_overlap_and_entropy, betas=(0.9, 0.99), constant=0.0),
+    "askance": Objective(_overlap_and_entropy, betas=(0.9, 0.99), constant=0.0, graded=True),
     # Isola 2017, sec. 3.3: Adam (0.5, 0.999), a constant rate for half of the epochs, then linear to zero.
     "pix2pix": Objective(absolute, betas=(0.5, 0.999), constant=0.5),
     # Luc 2016: cross-entropy in L1's place; L1 between class maps has hardly a gradient where G is surely wrong.
@@ -65,9 +70,24 @@ def compute_losses(generator: nn.Module, discriminator: nn.Module | None, batch:
     real, fake = _patches(discriminator, logits, batch)
     # A process of many may hold no truth in its share of the batch; a mean over none is not a number.
     truths = looks_real(real) if len(real) else real.sum()
-    adversarial, verdict = looks_real(fake), (truths + looks_fake(fake)) / 2
+    graded = OBJECTIVES[config.objective].graded
+    fakes = (
+        agrees(fake[batch.annotated], *_agreement(logits, batch, (fake.shape[2], fake.shape[3])))
+        if graded
+        else looks_fake(fake)
+    )
+    adversarial, verdict = looks_real(fake), (truths + fakes) / 2
     parts |= {"adversarial": adversarial.detach(), "discriminator": verdict.detach()}
     return Losses(loss + config.adversarial * adversarial, verdict / 2, parts)
+
+
+def _agreement(logits: Tensor, batch: Batch, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Of annotated slices, (n, 1, *size) each: the part of a patch that G's map gives to the truth, and of known pixels."""
+    labels = batch.labels[batch.annotated]
+    probs = logits.detach()[batch.annotated].softmax(1)
+    right = (probs * onehot(labels, probs.shape[1])).sum(1, keepdim=True)
+    shares = functional.adaptive_avg_pool2d(torch.cat([right, (labels != IGNORE)[:, None].float()], 1), size)
+    return shares[:, :1] / shares[:, 1:].clamp(min=1e-6), shares[:, 1:]
 
 
 def _patches(discriminator: nn.Module, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

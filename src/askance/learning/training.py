@@ -136,14 +136,14 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
     Raises:
         ConfigError: a grid or crop that G cannot be made for.
     """
-    size = crop_size(shape, network, training)
+    crop_size(shape, network, training)
     networks: dict[str, nn.Module] = {
         "G": _unet(shape, network)
         if network.generator == "unet"
         else Pix2PixUNet(shape.channels, shape.classes, network.width, shape.size)
     }
     if training.adversarial > 0:
-        networks["D"] = PatchGAN(shape.channels, shape.classes, network.discriminator_width, size)
+        networks["D"] = PatchGAN(shape.channels, shape.classes, network.discriminator_width, shape.size)
     if network.generator == "pix2pix":
         for module in networks.values():
             module.apply(_isola_weights)

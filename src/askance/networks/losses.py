@@ -45,6 +45,12 @@ def looks_fake(patch_logits: Tensor) -> Tensor:
     return functional.softplus(patch_logits).mean()
 
 
+def agrees(patch_logits: Tensor, agreement: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of D's patches (N, 1, h, w) with the share of each that is right, weighted by what is known of it."""
+    losses = functional.binary_cross_entropy_with_logits(patch_logits, agreement, reduction="none")
+    return (losses * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
 def onehot(labels: Tensor, classes: int) -> Tensor:
     """(N, K, H, W) float32 of labels (N, H, W); a pixel that is IGNORE is zero in every class."""
     ids = torch.arange(classes, device=labels.device, dtype=labels.dtype)
