@@ -28,7 +28,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("asking")
     training = {**TINY["training"], "min_steps": 80, "max_steps": 80, "learning_rate": 1e-2, "adversarial": 0.0}
     budget = {"base": 5, "total": 12, "cycles": 2, "validation": 1}
-    settings = {"expert": "human", "budget": budget, "training": training}
+    settings = {"expert": "human", "budget": budget, "training": training, "acquisition": "foreground-random"}
     with make_study(folder / "study", write_dataset(folder / "dataset", labelled=TEST), **settings) as study:
         advance(study)
         answer(study, list(study.store.queries()[0].slice_ids))

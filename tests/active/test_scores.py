@@ -7,13 +7,17 @@ import pytest
 from numpy.typing import NDArray
 
 from askance.active.scores import (
+    at_end,
     confidence_map,
+    continued_dice,
     enlarged,
     expected_dice,
     foreground_entropy,
     foreground_information,
     foreground_share,
     slice_scores,
+    soft_area,
+    steadiness,
 )
 from askance.learning.prediction import Outcome
 
@@ -31,6 +35,22 @@ def disc(value: int = 1) -> NDArray[np.int64]:
 
 def test_a_sure_prediction_expects_a_dice_of_one() -> None:
     assert expected_dice(sure(disc())) == pytest.approx(1.0)
+
+
+def test_nothing_predicted_beside_foreground_is_seldom_right():
+    heart, nothing = sure(disc())[0], sure(np.zeros((32, 32), int))[0]
+    scores = continued_dice(np.stack([heart, nothing, nothing, heart]))
+    assert scores == pytest.approx([1, 0.15, 0.15, 1])
+    assert continued_dice(np.stack([heart, nothing, nothing, nothing])) == pytest.approx([1, 0.15, 1, 1])
+
+
+def test_steadiness_is_the_area_beside_the_larger_neighbour():
+    sizes = [16, 8, 0, 0]
+    probs = np.stack([sure((np.indices((32, 32))[0] < rows).astype(int))[0] for rows in sizes])
+    assert steadiness(probs) == pytest.approx([1, 0.5, 0, 1])
+    assert soft_area(probs) == pytest.approx(np.log1p([32.0 * rows for rows in sizes]))
+    assert at_end(probs, 0).tolist() == [1, 0, 0, 0]
+    assert at_end(probs, -1).tolist() == [0, 0, 0, 1]
 
 
 def test_a_sure_empty_slice_scores_one_and_a_doubtful_one_less() -> None:

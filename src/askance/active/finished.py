@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.measuring import at_file_resolution
-from askance.active.ranking import describe, predict_case
+from askance.active.ranking import describe, judge_of, predict_case
 from askance.active.study import Study
 from askance.active.triage import triage
 from askance.config import PseudoConfig
@@ -109,7 +109,7 @@ class _Finisher:
             return np.zeros((case.shape[axis], *self._study.inplane(case)[0]), np.uint8), [None] * case.shape[axis]
         outcome, indices = predict_case(self._study, self._predictor, case), list(range(case.shape[axis]))
         ids = [slice_id(case.id, axis, index) for index in indices]
-        predictions = describe(outcome, self._study.config.preset, self._model.id, ids, indices, [])
+        predictions = describe(outcome, judge_of(self._study, self._model.id), ids, indices)
         return at_file_resolution(self._study, outcome, case), triage(predictions, (), self._rule)
 
     def _paint(

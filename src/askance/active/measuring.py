@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.active.ranking import describe, predict_case, predicted_labels
+from askance.active.ranking import describe, judge_of, predict_case, predicted_labels
 from askance.active.scores import MEASURES, score_maps
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
@@ -94,7 +94,7 @@ def _measure_case(study: Study, predictor: Predictor, model: str, case: Case) ->
     outcome = predict_case(study, predictor, case)
     labels, truth, classes = at_file_resolution(study, outcome, case), study.truth(case), len(study.config.classes)
     ids = [slice_id(case.id, study.config.grid.axis, index) for index in range(len(labels))]
-    predictions = describe(outcome, study.config.preset, model, ids, list(range(len(ids))), list(MEASURES))
+    predictions = describe(outcome, judge_of(study, model), ids, list(range(len(ids))), MEASURES)
     dice = slices_dice(labels, truth, classes)
     predictions = [_with_dice(one, value) for one, value in zip(predictions, dice)]
     maps = score_maps(outcome, study.config.preset)

@@ -17,8 +17,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from askance.active.calibration import Calibration
 from askance.active.folders import made_whole, suffix_of
-from askance.active.ranking import describe
+from askance.active.ranking import Judge, describe
 from askance.active.scores import MEASURES
 from askance.active.study import extent_on
 from askance.active.viewers import whereabouts
@@ -63,7 +64,7 @@ def predict_files(
         UsageError: files that are no cases of the model's channels, ``out`` is not empty, or a wrong threshold.
         StudyError: ``out`` cannot be written.
     """
-    predictor, config, model_id = _load(model_folder)
+    predictor, config, judge = _load(model_folder)
     limit = config.pseudo.threshold if threshold is None else threshold
     if not 0 <= limit <= 1:
         raise UsageError(f"the threshold is {limit}; wanted a score from 0 to 1")
@@ -73,7 +74,7 @@ def predict_files(
         for done, case in enumerate(cases, start=1):
             outcome = _outcome(predictor, grid, case)
             write_labels_like(draft / _labels_name(case), _labels(grid, outcome, case), case.images[0].path)
-            results.append(_Found(case, _described(outcome, config, model_id, case), _share_outside(grid, case)))
+            results.append(_Found(case, _described(outcome, config, judge, case), _share_outside(grid, case)))
             if progress is not None:
                 progress(done, len(cases))
         _write_csv(draft / "scores.csv", [row for found in results for row in _score_rows(found)])
@@ -81,15 +82,15 @@ def predict_files(
     return [_summary(found, limit, out) for found in results]
 
 
-def _load(folder: Path) -> tuple[Predictor, StudyConfig, str]:
-    """The networks ready to predict, the settings they were trained with, and the model's name."""
+def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge]:
+    """The networks ready to predict, the settings they were trained with, and who judges what they predict."""
     states, info = load_weights(folder)
     if not isinstance(info.get("config"), dict):
         raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
     config = parse(info["config"], where=str(folder / "model.json"))
     shape = Shape(len(config.channels), len(config.classes), config.grid.size)
     predictor = Predictor(states, shape, config.network, config.training, Seen.from_info(info))
-    return predictor, config, folder.resolve().name
+    return predictor, config, Judge(folder.resolve().name, config.preset, Calibration.from_info(info))
 
 
 def _grouped(files: Sequence[Path], channels: int) -> dict[str, tuple[Path, ...]]:
@@ -141,10 +142,10 @@ def _labels(grid: Grid, outcome: Outcome, case: Case) -> NDArray[np.uint8]:
     return stitch(np.stack(planes), grid.axis)
 
 
-def _described(outcome: Outcome, config: StudyConfig, model_id: str, case: Case) -> list[Prediction]:
+def _described(outcome: Outcome, config: StudyConfig, judge: Judge, case: Case) -> list[Prediction]:
     indices = list(range(len(outcome.probs)))
     ids = [slice_id(case.id, config.grid.axis, index) for index in indices]
-    return describe(outcome, config.preset, model_id, ids, indices, list(MEASURES))
+    return describe(outcome, judge, ids, indices, MEASURES)
 
 
 def _share_outside(grid: Grid, case: Case) -> float:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from askance.active.calibration import FEATURES, LEAN, Calibration
 from askance.active.scores import MEASURES, d_raw, score_maps, slice_scores
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
 from askance.records import Case, Prediction, parse_slice_id, slice_id
 
-#: Ranking always says where it sees foreground: the reasons in words and foreground-random ask for it, and it costs nothing.
-_ALWAYS = ("foreground", "agreement")
+#: Ranking always says where it sees foreground, for the reasons in words, and what the score looked at: answers teach it.
+_ALWAYS = ("foreground", *FEATURES)
 
 
 def rank_pool(
@@ -43,16 +45,30 @@ def _ranked_cases(study: Study, model: str, ids: set[str], wanted: list[str]) ->
     return set(study.store.predicted_cases(model)) - lacking
 
 
+@dataclass(frozen=True)
+class Judge:
+    """The model whose predictions are judged, its preset, and what it learnt of its own Dice."""
+
+    model: str
+    preset: str
+    calibration: Calibration = LEAN
+
+
+def judge_of(study: Study, model: str) -> Judge:
+    """Who judges the predictions of ``model``."""
+    return Judge(model, study.config.preset, Calibration.from_info(study.store.model(model).info))
+
+
 def describe(
-    outcome: Outcome, preset: str, model: str, ids: list[str], indices: list[int], wanted: list[str]
+    outcome: Outcome, judge: Judge, ids: list[str], indices: list[int], wanted: Iterable[str] = ()
 ) -> list[Prediction]:
     """Predictions of the slices at ``indices`` of one case, which are called ``ids``."""
-    score, raw = slice_scores(outcome, preset), d_raw(outcome)
+    score, raw = slice_scores(outcome, judge.preset, judge.calibration), d_raw(outcome)
     measures = {name: MEASURES[name](outcome) for name in wanted}
     return [
         Prediction(
             one,
-            model,
+            judge.model,
             float(score[index]),
             None if raw is None else float(raw[index]),
             {name: float(values[index]) for name, values in measures.items()},
@@ -64,7 +80,7 @@ def describe(
 def _rank_case(study: Study, predictor: Predictor, model: str, case: Case, indices: list[int], wanted: list[str]) -> None:
     outcome = predict_case(study, predictor, case)
     ids = [slice_id(case.id, study.config.grid.axis, index) for index in indices]
-    predictions = describe(outcome, study.config.preset, model, ids, indices, wanted)
+    predictions = describe(outcome, judge_of(study, model), ids, indices, wanted)
     maps = score_maps(outcome, study.config.preset)
     study.store.save_predictions(model, case.id, predictions, predicted_labels(outcome), maps)
 

@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from askance.active.answered import answered_pairs
+from askance.active.calibration import fit
 from askance.active.scores import enlarged
 from askance.active.study import Study, by_case
 from askance.config import TrainingConfig
@@ -61,6 +63,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "slices_per_s": trained.slices_per_s,
         "one_piece": seen.one_piece,
         "field": astuple(seen.field) if seen.field else None,
+        "calibration": asdict(fit(*answered_pairs(study, cycle))),
         "config": study.config.model_dump(mode="json"),
     }
     digest = save_weights(study.store.model_folder(model_id), trained.states, info)

@@ -1,0 +1,72 @@
+"""The score: an estimate of a slice's Dice from what can be seen of its prediction, taught by answers that came in.
+
+A slice that the expert answers was predicted before it was labelled, by a model that had not seen its label. Each cycle so
+brings pairs of (what was seen, Dice) that are out of fold and cost nothing; a ridge regression that leans on the expected
+Dice of the views learns from them how far this study's predictions may be believed. Without pairs the lean is the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+#: What the score looks at, by its name among the measures: the middle of its range, and the spread that it is scaled by.
+FEATURES: dict[str, tuple[float, float]] = {
+    "continued_dice": (0.0, 0.2),
+    "agreement": (0.9, 0.2),
+    "first": (0.1, 0.3),
+    "last": (0.1, 0.3),
+    "soft_area": (8.0, 1.0),
+    "steadiness": (0.9, 0.3),
+}
+_LEAN = 10.0  # pairs that the lean on the expected Dice is worth (log.md)
+_LEAN_ON = "continued_dice"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Weights of 1 and of the scaled FEATURES, and the ``pairs`` they were learnt from."""
+
+    weights: tuple[float, ...]
+    pairs: int = 0
+
+    @classmethod
+    def from_info(cls, info: Mapping[str, Any]) -> Calibration:
+        """As a model's info holds it; the lean where it holds none."""
+        known = info.get("calibration")
+        return cls(tuple(known["weights"]), int(known["pairs"])) if known else LEAN
+
+
+#: No pairs: the score is the expected Dice.
+LEAN = Calibration((0.0, *(FEATURES[name][1] if name == _LEAN_ON else 0.0 for name in FEATURES)))
+
+
+def fit(seen: Sequence[Mapping[str, float]], dice: Sequence[float]) -> Calibration:
+    """The calibration that ``seen`` features of slices and their true ``dice`` teach; pairs without a Dice are left out."""
+    known = [place for place, value in enumerate(dice) if np.isfinite(value)]
+    if not known:
+        return LEAN
+    table, truth = _scaled([seen[place] for place in known]), np.array([dice[place] for place in known])
+    lean, penalty = np.array(LEAN.weights), _LEAN * np.eye(table.shape[1])
+    penalty[0, 0] *= 0.01  # how much too sure the model is on the whole, a few pairs can tell
+    learnt = lean + np.linalg.solve(table.T @ table + penalty, table.T @ (truth - table @ lean))
+    return Calibration(tuple(float(weight) for weight in learnt), len(known))
+
+
+def estimate(calibration: Calibration, seen: Sequence[Mapping[str, float]]) -> Floats:
+    """The score of each slice, (N,) in [0, 1]."""
+    if not seen:
+        return np.zeros(0)
+    scores: Floats = np.clip(_scaled(seen) @ np.array(calibration.weights), 0, 1)
+    return scores
+
+
+def _scaled(seen: Sequence[Mapping[str, float]]) -> Floats:
+    columns = [[(one[name] - middle) / spread for one in seen] for name, (middle, spread) in FEATURES.items()]
+    return np.column_stack([np.ones(len(seen)), *columns])
