@@ -71,6 +71,15 @@ def test_a_stochastic_batch_is_more_doubtful_than_chance_and_less_than_the_extre
     assert mean("score") < mean("stochastic-batches") < min(mean("random"), 0.45)
 
 
+def test_power_draws_in_proportion_to_doubt_and_leaves_neighbours_out() -> None:
+    scores = [0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9]
+    pool_of_one = [Candidate(f"a/2/{i}", "p", "a", i, {"score": score}) for i, score in enumerate(scores)]
+    drawn = [ACQUISITIONS["score-power"].select(pool_of_one, 2, np.random.default_rng(seed)) for seed in range(400)]
+    first = np.mean([one[0] == "a/2/3" for one in drawn])
+    assert 0.5 < first < 0.62  # 0.9 of 0.9 + 7 x 0.1
+    assert all(abs(int(a.split("/")[2]) - int(b.split("/")[2])) > 1 for a, b in drawn)
+
+
 @pytest.mark.parametrize("name", sorted(ACQUISITIONS))
 @given(size=st.integers(0, 60), n=st.integers(0, 70), seed=st.integers(0, 2**16))
 def test_a_query_has_no_repeats_never_exceeds_its_size_and_does_not_see_the_pool_s_order(

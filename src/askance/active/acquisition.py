@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 from askance.active.candidates import Acquisition, Candidate
 from askance.active.chance import ForegroundRandom, Random, Strided
-from askance.active.diversity import Spread
+from askance.active.diversity import PowerSpread, Spread
 from askance.active.scores import MEASURES
 from askance.active.uncertainty import Extreme, StochasticBatches
 from askance.errors import UsageError
@@ -29,6 +29,7 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "bald": Extreme("bald", highest=True),  # Houlsby 2011; over the views
     "expected-dice": Extreme("expected_dice"),
     "score-spread": Spread("score"),
+    "score-power": PowerSpread("score"),
     "stochastic-batches": StochasticBatches("score"),
     "random": Random(),
     "strided": Strided(),
