@@ -65,8 +65,8 @@ class BudgetConfig(_Section):
 class NetworkConfig(_Section):
     """``generator``: ``unet`` (3x3, poolings) or ``pix2pix`` (strided 4x4, Isola 2017).
 
-    ``width``: channels of its first layer. ``stem``: the unet works on blocks of this many pixels squared; 0: 2 on grids of
-    96 pixels and more, else 1.
+    ``width``: channels of its first layer; the unet has half of them where it works at full size, four times the pixels.
+    ``stem``: it works on blocks of this many pixels squared; 0: 2 on grids of 96 pixels and more, else 1.
     """
 
     generator: Literal["unet", "pix2pix"] = "unet"

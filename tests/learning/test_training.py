@@ -191,3 +191,11 @@ def test_without_a_running_mean_the_model_is_the_last_weights(tmp_path):
     tensors = load_progress(file)[0]
     assert all(torch.equal(value, tensors[f"G.{key}"]) for key, value in model.items())
     assert not any(key.startswith("average") for key in tensors)
+
+
+def test_the_unet_is_half_as_wide_at_full_size_as_on_blocks():
+    large, small = (
+        make_networks(Shape(1, 2, (side, side)), NetworkConfig(width=8), TrainingConfig())["G"] for side in (96, 48)
+    )
+    assert (large.stem, large.down[0][0].out_channels) == (2, 8)
+    assert (small.stem, small.down[0][0].out_channels, small.down[1][0].out_channels) == (1, 4, 8)

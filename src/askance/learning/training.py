@@ -28,6 +28,7 @@ States = dict[str, dict[str, Tensor]]
 
 _AVERAGE = "average of "  # before a network's name in the file of progress
 _LARGE = 96  # pixels from which a slice is worked on in blocks of 2 x 2
+_NARROWEST = 4  # channels at full size
 _LOOK_EVERY = 20  # steps between looks at the losses: each look waits for the device
 
 
@@ -152,7 +153,8 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
 
 def _unet(shape: Shape, network: NetworkConfig) -> UNet:
     stem = network.stem or (2 if min(shape.size) >= _LARGE else 1)
-    return UNet(shape.channels, shape.classes, network.width, unet_depth(shape.size) - stem // 2, stem)
+    width = network.width if stem == 2 else max(_NARROWEST, network.width // 2)
+    return UNet(shape.channels, shape.classes, width, unet_depth(shape.size) - stem // 2, stem)
 
 
 def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> tuple[int, int]:
