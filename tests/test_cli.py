@@ -156,6 +156,21 @@ def test_answers_that_were_taken_are_told_in_words(
     assert out.splitlines()[-1].startswith("next: answer ")
 
 
+def test_check_fails_where_init_would_and_only_warns_of_one_image_under_two_ids(
+    tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (tiny_dataset / f"imagesTr/{case}_0000.nii.gz" for case in ("p1", "p4"))
+    second.write_bytes(first.read_bytes())
+    assert main(["check", str(tiny_dataset)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("warning: ")
+    assert "1 warning" in err
+    first.write_bytes(b"")
+    assert main(["check", str(tiny_dataset)]) == 1
+    assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset)]) == 1
+    assert "mend them before `askance init`" in capsys.readouterr().err
+
+
 def test_the_package_can_be_run_as_a_module() -> None:
     ran = subprocess.run([sys.executable, "-m", "askance", "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("askance ")

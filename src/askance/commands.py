@@ -35,10 +35,12 @@ def check(arguments: Arguments) -> None:
         _print_json([{"case": p.case, "path": str(p.path or ""), "kind": p.kind, "message": p.message} for p in problems])
     else:
         for problem in problems:
-            print(problem.message)
-    if problems:
-        raise DataError(f"{len(problems)} problems in {arguments.data}")
-    print("no problems found", file=sys.stderr)
+            print(f"warning: {problem.message}" if problem.is_warning else problem.message)
+    warnings = sum(problem.is_warning for problem in problems)
+    if count := len(problems) - warnings:
+        raise DataError(f"{count} problem{'s' * (count > 1)} in {arguments.data}; mend them before `askance init`")
+    seen = f"; {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
+    print(f"no problem keeps it from being used{seen}", file=sys.stderr)
 
 
 def init(arguments: Arguments) -> None:
