@@ -124,4 +124,7 @@ def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
     worse = sum(one.score < prediction.score for one in predictions.values())
     area = prediction.measures.get("foreground")
     seen = "" if area is None else (f", foreground on {area:.1%} of the slice" if area else ", no foreground predicted")
-    return f"{name}: expected Dice {prediction.score:.2f}, {worse} of {len(predictions)} pool slices are worse{seen}"
+    place = (
+        f"{worse} of {len(predictions)} pool slices are lower" if worse else f"the lowest of {len(predictions)} pool slices"
+    )
+    return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}"
