@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from askance.active.study import Study
 from askance.cli import main, make_parser
+from askance.errors import StudyError
 from made_studies import TEST, write_dataset
 
 COMMANDS = ["run", "train", "rank", "query", "answer", "status", "predict", "evaluate", "report", "export"]
@@ -69,10 +71,109 @@ def test_wrong_settings_are_misuse_and_leave_nothing(
         "acquisition=best",
         "grid.size=[9000,2]",
         "training.crop=[7,7]",
+        "seed.x=1",
+        "seed=abc",
+        "grid=5",
+        "name.x=1",
+        "budget.base=2.5",
+        "budget.start=slices",
     ):
         assert main(["init", str(study), "--data", str(tiny_dataset), "--set", option]) == 2
         assert not study.exists()
         assert "\naskance: " in "\n" + capsys.readouterr().err
+
+
+def test_a_base_beyond_the_budget_is_refused_before_anything_is_made(
+    tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, data = tmp_path / "study", ["--data", str(tiny_dataset), "--expert", "simulated"]
+    assert main(["init", str(study), *data, "--base", "8", "--total", "4"]) == 2
+    assert "come to 8 of 18 slices and budget.total = 4 allows 4" in capsys.readouterr().err
+    assert not study.exists()
+
+
+def test_what_a_study_will_ask_is_told_when_it_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = write_dataset(tmp_path / "dataset", labelled=TEST)
+    assert main(["init", str(tmp_path / "a"), "--data", str(dataset), "--base", "3", "--total", "9"]) == 0
+    assert "the human expert labels up to 9 of 18 slices (50.0%): a base (spread), then 3 queries" in capsys.readouterr().out
+    dataset = write_dataset(tmp_path / "labelled")
+    assert main(["init", str(tmp_path / "b"), "--data", str(dataset)]) == 0
+    out = capsys.readouterr().out
+    assert "18 slices of learn came labelled" in out
+    assert "asked nothing" in out
+    assert "--expert simulated" in out
+
+
+def test_without_labelled_test_volumes_some_slices_are_kept_to_measure_by(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(write_dataset(tmp_path / "dataset", labelled=()))
+    assert main(["init", str(tmp_path / "a"), "--data", data, "--base", "4", "--total", "12"]) == 0
+    assert "no test volume is labelled: 2 slices of learn, drawn at random" in capsys.readouterr().out
+    assert "validation = 2.0" in (tmp_path / "a/study.toml").read_text()
+    assert (
+        main(["init", str(tmp_path / "b"), "--data", data, "--base", "4", "--set", "budget.validation=0", "--total", "12"])
+        == 0
+    )
+    assert "nothing will tell how good the model is" in capsys.readouterr().out
+
+
+def test_a_study_whose_given_labels_cannot_be_stored_leaves_nothing(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(study: object) -> None:
+        raise StudyError("the disk is full")
+
+    monkeypatch.setattr("askance.api.accept_given", full)
+    assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset)]) == 1
+    assert "the disk is full" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_failing_disk_is_a_message_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("askance.store.store.Store.open", denied)
+    assert main(["status", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"askance: {tmp_path}: Permission denied; check free space and permissions\n"
+
+
+def test_answers_that_were_taken_are_told_in_words(
+    asking_study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, folder = str(asking_study.store.folder), tmp_path / "query"
+    assert main(["query", study, "--out", str(folder)]) == 0
+    sheet = (folder / "query.csv").read_text(encoding="utf-8-sig").replace(";;\n", ";skip;too dark\n", 1)
+    (folder / "query.csv").write_text(sheet, encoding="utf-8-sig")
+    capsys.readouterr()
+    assert main(["answer", study, str(folder), "--author", "anna"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("1 skipped, left to the model: ")
+    assert "without a status, still waiting" in out
+    assert out.splitlines()[-1].startswith("next: answer ")
+
+
+def test_check_fails_where_init_would_and_only_warns_of_one_image_under_two_ids(
+    tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (tiny_dataset / f"imagesTr/{case}_0000.nii.gz" for case in ("p1", "p4"))
+    second.write_bytes(first.read_bytes())
+    assert main(["check", str(tiny_dataset)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("warning: ")
+    assert "1 warning" in err
+    first.write_bytes(b"")
+    assert main(["check", str(tiny_dataset)]) == 1
+    assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset)]) == 1
+    assert "mend them before `askance init`" in capsys.readouterr().err
+
+
+def test_the_package_can_be_run_as_a_module() -> None:
+    ran = subprocess.run([sys.executable, "-m", "askance", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("askance ")
 
 
 def test_the_whole_loop_through_the_command_line(

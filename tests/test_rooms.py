@@ -14,7 +14,8 @@ GROUND = {"errors", "config", "records", "colours"}
 
 #: Room -> the rooms it may import beside itself and the ground. A room that is not here is not a room yet: add it, and
 #: say in the commit why it may know what it knows. ``active`` knows volumes because experts answer and trainings read
-#: slices of files. Outside: summary (it gathers a study for the report), api, terminal, cli, server.
+#: slices of files. Outside: summary (it gathers a study for the report), planning
+#: (it judges settings by the data, which neither config nor store can), api, terminal, cli, server.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
@@ -32,12 +33,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": set(),
     "server": {"volumes", "metrics", "store", "report", "execution"},
     "summary": {"volumes", "metrics", "active", "report"},
-    "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "execution"},
+    "planning": {"learning", "active"},
+    "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "planning", "execution"},
     "terminal": {"learning"},
     "options": {"volumes"},
     "commands": {
         "options",
         "api",
+        "planning",
         "terminal",
         "volumes",
         "metrics",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from askance.active.acquisition import acquisition
 from askance.active.experts import accept_given, expert_of
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.study import Study
 from askance.config import GridConfig, StudyConfig, from_preset
 from askance.errors import DataError, SplitError, UsageError
-from askance.learning.training import Shape, crop_size
+from askance.planning import require_usable, with_validation
 from askance.records import Case, CycleRecord, Split
 from askance.report.page import write_report
 from askance.store.store import Store
@@ -46,16 +46,33 @@ def init(
         DataError: problems in the data set. UsageError: settings. StudyError: the folder.
     """
     settings = dict(settings or {})
-    seed = int(settings.get("seed", 0))
-    cases, number = study_cases(found, axis=axis, division=division, seed=seed, progress=progress)
+    seed = settings.get("seed", 0)
+    cases, number = study_cases(
+        found, axis=axis, division=division, seed=seed if isinstance(seed, int) and seed >= 0 else 0, progress=progress
+    )
     _require_learn(cases)
-    grid = {**_default_grid(cases, number, preset).model_dump(), **settings.pop("grid", {})}
-    said = {"name": folder.name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore, "grid": grid}
-    config = from_preset(preset, {**{key: value for key, value in said.items() if value is not None}, **settings})
-    _require_usable(config)
-    study = Study(Store.create(folder, _whole_slices(config), cases))
-    accept_given(study)
+    config = with_validation(_config(folder, found, preset, settings, cases, number), cases, settings.get("budget") or {})
+    require_usable(config, cases)
+    study = Study(Store.create(folder, config, cases))
+    try:
+        accept_given(study)
+    except BaseException:
+        study.store.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return study
+
+
+def _config(
+    folder: Path, found: Found, preset: str, settings: dict[str, Any], cases: Sequence[Case], axis: int
+) -> StudyConfig:
+    """The settings: the user's over those taken from the data over the preset's."""
+    grid = settings.get("grid", {})
+    if isinstance(grid, Mapping):  # what is no table is refused with the other settings
+        grid = {**_default_grid(cases, axis, preset).model_dump(), **grid}
+    said = {"name": folder.absolute().name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore}
+    known = {key: value for key, value in said.items() if value is not None}
+    return _whole_slices(from_preset(preset, {**known, **settings, "grid": grid}))
 
 
 def run(study: Study, watcher: Watcher | None = None) -> list[CycleRecord]:
@@ -142,8 +159,10 @@ def status(study: Study) -> dict[str, Any]:
     waiting = [one for one, state in states.items() if state in ("queried", "leased", "answered", "in_review")]
     if waiting:
         following = f"answer {len(waiting)} slices of cycle {queries[-1].cycle}"
-    elif model is None or (queries and queries[-1].cycle > model.cycle):
-        following = f"train cycle {queries[-1].cycle if queries else 0}"
+    elif not queries:
+        following = "ask cycle 0"
+    elif model is None or queries[-1].cycle > model.cycle:
+        following = f"train cycle {queries[-1].cycle}"
     elif Turn(study, Unwatched()).nothing_left(model.cycle + 1):
         following = "done: the budget is used up"
     else:
@@ -224,12 +243,6 @@ def relocate(study: Study, folder: Path) -> list[str]:
 def _require_learn(cases: Sequence[Case]) -> None:
     if not any(case.split == "learn" for case in cases):
         raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
-
-
-def _require_usable(config: StudyConfig) -> None:
-    """Raise now what would otherwise be raised at the first query or training."""
-    acquisition(config.acquisition)
-    crop_size(Shape(len(config.channels), len(config.classes), config.grid.size), config.network, config.training)
 
 
 def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:

@@ -32,8 +32,15 @@ Without data at hand: askance demo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    parser = make_parser()
-    arguments = parser.parse_args(argv)
+    try:
+        return _called(make_parser().parse_args(argv))
+    except KeyboardInterrupt:
+        print("askance: stopped; what was done is kept, the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _called(arguments: argparse.Namespace) -> int:
+    """Do what was said; errors become exit codes here and nowhere else."""
     import logging
 
     logging.basicConfig(format="askance: %(message)s", level=logging.WARNING)
@@ -42,11 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AskanceError as error:
         print(f"askance: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("askance: stopped; what was done is kept, the same command goes on", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         sys.stderr.close()
+    except OSError as error:  # a disk or a folder that failed where nobody foresaw it: still a message, not a traceback
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"askance: {where}{error.strerror or error}; check free space and permissions", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -117,7 +125,9 @@ def _loop_commands(group: Any) -> None:
     study_argument(answer)
     answer.add_argument("folder", type=Path, help="what `askance query --out` wrote, filled in")
     answer.add_argument("--author", required=True, metavar="NAME", help="who answered")
-    answer.add_argument("--accept-unchanged", action="store_true", help="an untouched proposal is right as it is")
+    answer.add_argument(
+        "--accept-unchanged", action="store_true", help="a proposal that nobody touched is right, an empty slice is empty"
+    )
     json_option(answer)
 
     status = _command(group, "status", commands.status, "where the study stands")

@@ -35,10 +35,12 @@ def check(arguments: Arguments) -> None:
         _print_json([{"case": p.case, "path": str(p.path or ""), "kind": p.kind, "message": p.message} for p in problems])
     else:
         for problem in problems:
-            print(problem.message)
-    if problems:
-        raise DataError(f"{len(problems)} problems in {arguments.data}")
-    print("no problems found", file=sys.stderr)
+            print(f"warning: {problem.message}" if problem.is_warning else problem.message)
+    warnings = sum(problem.is_warning for problem in problems)
+    if count := len(problems) - warnings:
+        raise DataError(f"{count} problem{'s' * (count > 1)} in {arguments.data}; mend them before `askance init`")
+    seen = f"; {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
+    print(f"no problem keeps it from being used{seen}", file=sys.stderr)
 
 
 def init(arguments: Arguments) -> None:
@@ -132,11 +134,36 @@ def answer(arguments: Arguments) -> None:
     """Take corrected labels back."""
     from dataclasses import asdict
 
+    from askance import api
     from askance.active.exchange import read_answers
 
     with _opened(arguments) as study, study.store.lock():
         taken = read_answers(study, arguments.folder, arguments.author, arguments.accept_unchanged)
-    _print_rows([asdict(taken)], arguments.json) if arguments.json else print(taken)
+        still_open = api.status(study)["next"]
+    if arguments.json:
+        _print_json([asdict(taken)])
+        return
+    for what, slice_ids in asdict(taken).items():
+        if slice_ids:
+            print(f"{len(slice_ids)} {_TAKEN[what]}: {', '.join(slice_ids)}")
+    print(f"next: {_with_command(still_open)}")
+
+
+def _with_command(following: str) -> str:
+    """What comes next with the command that does it."""
+    doing = {"answer": "askance query --out FOLDER, askance answer", "train": "askance run", "ask": "askance run"}
+    command = doing.get(following.split(maxsplit=1)[0])
+    return f"{following} ({command})" if command else following
+
+
+#: What became of the slices of a folder, in words.
+_TAKEN = {
+    "answered": "taken as answered",
+    "skipped": "skipped, left to the model",
+    "unreadable": "unreadable, never learnt from",
+    "waiting": "without a status, still waiting",
+    "ignored": "drawn on but not asked or not marked done, so not taken",
+}
 
 
 def status(arguments: Arguments) -> None:
@@ -148,7 +175,7 @@ def status(arguments: Arguments) -> None:
     if arguments.json:
         _print_json(where)
         return
-    print(f"{where['study']}: {where['next']}")
+    print(f"{where['study']}: {_with_command(where['next'])}")
     print("slices: " + ", ".join(f"{count} {state}" for state, count in where["states"].items()))
     budget = where["budget"]
     print(f"labelled: {budget['labelled']} of {budget['slices']} slices of learn ({budget['share']:.1%})")
@@ -164,6 +191,8 @@ def report(arguments: Arguments) -> None:
     """Write the HTML page and print its path."""
     from askance import api
 
+    if arguments.full is not None and not 0 <= arguments.full <= 1:
+        raise UsageError(f"--full {arguments.full:g}: is no Dice; wanted a number from 0 to 1")
     with _opened(arguments) as study:
         print(api.report(study, arguments.out, arguments.full).resolve())
 
@@ -253,6 +282,8 @@ def _model_folder(path: Path) -> Path:
 
 
 def _print_study(study: Study) -> None:
+    from askance.planning import outlook
+
     config = study.config
     for side in ("learn", "test", "validation"):
         cases = study.store.cases(side)
@@ -262,6 +293,8 @@ def _print_study(study: Study) -> None:
     rows, columns = config.grid.size
     height, width = config.grid.spacing_mm
     print(f"slices along file axis {config.grid.axis}, {rows} x {columns} pixels of {height:g} x {width:g} mm")
+    for line in outlook(study):
+        print(line)
     print(f"settings: {study.store.folder / 'study.toml'}")
 
 

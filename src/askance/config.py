@@ -56,6 +56,15 @@ class BudgetConfig(_Section):
     slices: tuple[str, ...] = ()
     validation: Annotated[float, Field(ge=0)] = 0.0
 
+    @model_validator(mode="after")
+    def _says_which(self) -> BudgetConfig:
+        for name, amount in (("base", self.base), ("total", self.total), ("validation", self.validation)):
+            if amount > 1 and amount != int(amount):
+                raise ValueError(f"{name} is {amount:g}; wanted a whole number of slices, or a share below 1")
+        if self.start == "slices" and not self.slices:
+            raise ValueError("start is slices and none are named; wanted their ids in slices, as ['CASE/2/5']")
+        return self
+
     @staticmethod
     def count(amount: float, slices: int) -> int:
         """``amount`` as a number of slices out of ``slices``: a share if < 1, else a count."""

@@ -99,6 +99,8 @@ def _place(settings: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     for section in sections:
         settings = settings.setdefault(section, {})
+        if not isinstance(settings, dict):
+            raise UsageError(f"--set {key}: {section} is one value ({settings!r}) and holds no other; see study.toml")
     settings[last] = value
 
 

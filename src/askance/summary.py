@@ -79,7 +79,9 @@ def _figure2(study: Study) -> list[Panel]:
     tests = [one for one, dice in test_slices(study, model.id) if dice is not None]
     teachers = [query.model for query in study.store.queries() if query.model]
     shown = tests or (study.store.predictions(teachers[-1]) if teachers else [])
-    shown = [one for one in shown if one.measures.get("foreground", 0) > 0 or one.measures.get("dice") is not None]
+    shown = [
+        one for one in shown if one.measures.get("foreground", 0) > 0 or one.measures.get("dice") is not None
+    ] or shown  # a model that predicts nothing anywhere is shown all the same
     ordered = sorted(shown, key=lambda one: (one.score, one.slice_id))
     least, most = ordered[:_PANELS], ordered[max(_PANELS, len(ordered) - _PANELS) :][::-1]
     return [_panel(study, one, "least certain") for one in least] + [_panel(study, one, "most certain") for one in most]
@@ -92,11 +94,11 @@ def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
     image = study.cache.case(case_id)[index, 0].astype(np.float32)
     score_map = enlarged(study.store.prediction_maps(prediction.model, case_id)[index], image.shape)
     truth = _truth_on_grid(study, case, index) if case.split == "test" else None
-    upright = [_upright(array, study, case) for array in (image, labels, score_map)]
+    upright = [_upright(_covered(array, study, case), study, case) for array in (image, labels, score_map)]
     return Panel(
         prediction.slice_id,
         upright[0],
-        None if truth is None else _upright(truth, study, case),
+        None if truth is None else _upright(_covered(truth, study, case), study, case),
         upright[1],
         upright[2],
         prediction.score,
@@ -108,6 +110,13 @@ def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
 
 def _truth_on_grid(study: Study, case: Case, index: int) -> NDArray[np.uint8] | None:
     return None if case.label is None else study.to_grid(study.truth(case)[index], case)
+
+
+def _covered(array: NDArray[Any], study: Study, case: Case) -> NDArray[Any]:
+    """The part of the working grid that the case's slices cover, so that no picture has a margin nobody scanned."""
+    (rows, columns), (height, width) = study.extent(case), array.shape
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return array[top : top + rows, left : left + columns]
 
 
 def _upright(array: NDArray[Any], study: Study, case: Case) -> NDArray[Any]:

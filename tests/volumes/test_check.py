@@ -202,6 +202,21 @@ def test_a_table_that_lacks_a_case_is_found(sound):
     assert "lacks 1 cases: c" in only_problem(sound).message
 
 
+def test_ids_that_keep_a_test_set_from_being_drawn_are_found(tmp_path):
+    folder = make_nnunet(tmp_path, ("p1_a", "p1_b", "p2_a"))
+    problem = only_problem(folder)
+    assert problem.kind == "split"
+    assert "--patients REGEX" in problem.message
+    assert problems_of(folder, division=Division(pattern="(p[0-9])_.*")) == []
+
+
+def test_a_spacing_of_zero_is_told_in_plain_numbers(sound):
+    data = bytearray(gzip.decompress(image(sound).read_bytes()))
+    data[252:256], data[280:328] = b"\0\0\1\0", bytes(48)  # qform_code 0, sform_code 1, and rows of zeros
+    image(sound).write_bytes(gzip.compress(bytes(data)))
+    assert "found spacing (0.0, 0.0, 0.0) mm" in only_problem(sound).message
+
+
 def test_a_table_of_patients_that_lacks_a_case_is_found_without_splits_too(sound):
     (sound / "cases.csv").write_text("case,patient\na,p1\nb,p1\n")
     assert "lacks 1 cases: c" in only_problem(sound).message

@@ -152,6 +152,19 @@ def test_of_two_copies_the_one_that_kept_its_name_is_taken(tmp_path):
     assert relocate(case, tmp_path) == case
 
 
+def test_files_that_have_not_moved_need_not_be_in_the_folder(tmp_path):
+    make_nnunet(tmp_path / "data")
+    cases, _ = cases_of(tmp_path / "data")
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(cases[0].images[0].path, tmp_path / "elsewhere" / "a.nii.gz")
+    moved = relocate_all(cases, tmp_path / "elsewhere")
+    assert moved[0].images[0].path == tmp_path / "elsewhere" / "a.nii.gz"
+    assert moved[1:] == cases[1:]
+    write_image(cases[1].images[0].path, seed=99)
+    with pytest.raises(SourceMissing, match=r"1 of \d+ files are not there: b_0000\.nii\.gz"):
+        relocate_all(cases, tmp_path / "elsewhere")
+
+
 def test_changed_files_are_told_apart_from_missing_ones(tmp_path):
     make_nnunet(tmp_path)
     case = cases_of(tmp_path)[0][0]

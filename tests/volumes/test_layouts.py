@@ -219,7 +219,7 @@ def test_the_forms_of_one_hvsmr_volume_are_one_patient(tmp_path):
 
 def test_hvsmr_labels_without_images_are_refused_with_a_way_out(tmp_path):
     write_label(tmp_path / "training_axial_full_pat0_label_A.nii.gz")
-    with pytest.raises(DataError, match=r"no images; wanted both.*render images"):
+    with pytest.raises(DataError, match=r"no images; wanted both.*askance phantom OUT --render"):
         find_dataset(tmp_path)
 
 

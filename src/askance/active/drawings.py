@@ -22,13 +22,15 @@ from askance.volumes.geometry import split
 
 @dataclass
 class Drawings:
-    """``answers`` not in the store yet; of them ``unchanged`` hold the proposal as it was; ``ignored`` were not asked.
+    """``answers`` not in the store yet; ``ignored`` were drawn on, but not asked.
 
+    Of the answers, ``unchanged`` hold the proposal as it was, and ``empty`` were handed out empty and still are.
     ``problems`` are one message each.
     """
 
     answers: list[Answer] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -73,6 +75,8 @@ class _Reader:
             return
         if proposal is not None and np.array_equal(labels, proposal):
             self.drawings.unchanged.append(name)
+        elif proposal is None and not labels.any():
+            self.drawings.empty.append(name)
         model = self._query.model if proposal is not None else None
         self.drawings.answers.append(Answer(name, labels, self._author, count_effort(labels, proposal), model))
 

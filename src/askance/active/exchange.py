@@ -72,7 +72,7 @@ def read_answers(study: Study, folder: Path, author: str, accept_unchanged: bool
     Raises:
         UsageError: ``author`` is empty.
         AnswerError: not a query of this study, nothing is marked, or something that cannot be taken: all of it is named.
-            A proposal marked done as it was is refused unless ``accept_unchanged``.
+            A slice marked done that holds what was handed out is refused unless ``accept_unchanged``.
     """
     author = author.strip()
     if not author:
@@ -164,6 +164,11 @@ def _require_takeable(folder: Path, drawings: Drawings, accept_unchanged: bool, 
         problems.append(
             f"{len(drawings.unchanged)} slices are marked done and still hold the model's proposal as it was "
             f"({', '.join(drawings.unchanged)}); correct them, or accept them as they are (--accept-unchanged)"
+        )
+    if drawings.empty and not accept_unchanged:
+        problems.append(
+            f"{len(drawings.empty)} slices are marked done and nothing is drawn on them ({', '.join(drawings.empty)}); "
+            f"draw them and save under the same name, or say that they show none of the structures (--accept-unchanged)"
         )
     if late:
         problems.append(f"{', '.join(late)}: answered already and cannot be set aside; empty the status in query.csv")

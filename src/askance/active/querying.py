@@ -7,6 +7,7 @@ import numpy as np
 from askance.active.acquisition import Acquisition, Candidate, acquisition
 from askance.active.coldstart import STARTS
 from askance.active.study import Study
+from askance.config import BudgetConfig
 from askance.errors import UsageError
 from askance.records import Asked, Prediction, Query
 
@@ -36,7 +37,7 @@ def ask_base(study: Study) -> Query:
     rest = sorted({one.id for one in pool} - set(ids))
     drawn = rng.permutation(len(rest))[: config.budget.count(config.budget.validation, total)]
     asked += [Asked(rest[i], 0.0, "validation: at random, answered without a proposal", role="validation") for i in drawn]
-    _require_room(study, len(asked), total)
+    require_room(config.budget, total, labelled, len(asked))
     query = Query(0, config.budget.start, tuple(asked))
     study.store.save_query(query)
     return query
@@ -64,18 +65,19 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
     return query
 
 
-def _require_room(study: Study, asked: int, total: int) -> None:
+def require_room(budget: BudgetConfig, total: int, labelled: int, asked: int) -> None:
     """The budget is a ceiling, and leaves something to ask for where cycles are wanted.
+
+    ``total``: slices of learn; of them ``labelled`` came with the data, and ``asked`` are asked before the first model.
 
     Raises:
         UsageError: base and validation alone use it up.
     """
-    budget, labelled = study.config.budget, len(study.store.annotations())
     limit, spent = budget.count(budget.total, total), labelled + asked
     if asked and (spent > limit or (spent == limit and budget.cycles > 0)):
         raise UsageError(
             f"base and validation come to {spent} of {total} slices and budget.total = {budget.total:g} allows {limit}; "
-            f"raise it in study.toml, or set budget.cycles = 0 to ask for no more"
+            f"raise it (--total, or study.toml), or set budget.cycles = 0 to ask for no more"
         )
 
 
@@ -122,4 +124,7 @@ def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
     worse = sum(one.score < prediction.score for one in predictions.values())
     area = prediction.measures.get("foreground")
     seen = "" if area is None else (f", foreground on {area:.1%} of the slice" if area else ", no foreground predicted")
-    return f"{name}: expected Dice {prediction.score:.2f}, {worse} of {len(predictions)} pool slices are worse{seen}"
+    place = (
+        f"{worse} of {len(predictions)} pool slices are lower" if worse else f"the lowest of {len(predictions)} pool slices"
+    )
+    return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}"

@@ -40,6 +40,9 @@ Cycle {cycle} of study {study}: {count} slices to label.
    in note. Rows without status wait. Then, with your name:
 
    askance answer STUDY FOLDER --author NAME
+
+   A slice marked done that looks as it was handed out is refused, in case the drawing was saved elsewhere; where it is
+   right as it is, add --accept-unchanged.
 """
 _ASSISTED = "What stands there is the model's proposal; slices of role validation are empty: draw them from nothing."
 _UNASSISTED = "They are empty: draw them from nothing."

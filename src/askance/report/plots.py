@@ -60,6 +60,8 @@ def budget_curve(cycles: Sequence[CycleRecord], full_supervision: float | None =
             )
         axes.set(xlabel="slices labelled by the expert (%)", ylabel="mean Dice", xlim=(0, None))
         axes.margins(y=0.18)
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(-0.02, low), min(1.02, high))  # there is no Dice outside 0 to 1
         return _svg(figure)
 
 

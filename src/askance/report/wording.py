@@ -50,8 +50,8 @@ def duration(seconds: float) -> str:
 def headline(data: ReportData) -> str:
     """The result in one sentence: what was labelled, and how good the labels are."""
     last = data.cycles[-1]
-    spent = f"After {whole(last['labelled_slices'])} of {counted(last['learn_slices'], 'slice')} ({percent(last['budget'])})"
-    return f"{spent} {_quality(data, last)}"
+    share = f"{whole(last['labelled_slices'])} of {counted(last['learn_slices'], 'slice')}"
+    return f"With {share} labelled ({percent(last['budget'])}), {_quality(data, last)}"
 
 
 def _quality(data: ReportData, last: CycleRecord) -> str:

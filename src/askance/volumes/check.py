@@ -19,7 +19,14 @@ from askance.records import IGNORE, Source, Split
 from askance.volumes.files import Header, check_image, hash_file, read_header, read_labels, require_same_geometry
 from askance.volumes.found import Found, FoundCase, Kind, Problem, is_safe_id, some
 from askance.volumes.geometry import axis_named, coarsest_axis
-from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, given_splits, patients_of, resolve_splits
+from askance.volumes.patients import (
+    WHAT_THE_DATA_SAYS,
+    Division,
+    given_splits,
+    patients_of,
+    require_clear_patients,
+    resolve_splits,
+)
 
 __all__ = ["Examination", "Problem", "check_dataset", "examine", "study_axis"]
 
@@ -115,10 +122,11 @@ def _wrong_names(found: Found) -> list[Problem]:
 
 
 def _sides(found: Found, division: Division) -> tuple[dict[str, Split], list[Problem]]:
-    """Case -> side where the sides are given, and what is wrong with them."""
+    """Case -> side where the sides are given, and what is wrong with them or keeps them from being drawn."""
     splits: dict[str, Split] = {}
     faults: list[str] = []
     try:
+        require_clear_patients(found, division)
         patients, given = patients_of(found, division), given_splits(found, division)
         if given is not None:
             splits, faults = resolve_splits(patients, given)

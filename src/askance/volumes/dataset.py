@@ -61,7 +61,7 @@ def study_cases(
     """
     require_clear_patients(found, division)
     examination = examine(found, axis=axis, division=division, progress=progress)
-    repeats = [problem for problem in examination.problems if problem.kind == "same_image"]
+    repeats = [problem for problem in examination.problems if problem.is_warning]
     if len(repeats) < len(examination.problems):
         raise _one_error(found, [problem for problem in examination.problems if problem not in repeats])
     for problem in repeats:
@@ -84,12 +84,15 @@ def relocate(case: Case, folder: Path) -> Case:
 def relocate_all(cases: Sequence[Case], folder: Path) -> list[Case]:
     """``cases`` as by ``relocate``; ``folder`` is walked once, and what is not found is told in one error.
 
+    A file that is not under ``folder`` but still where it was, with its bytes, has not moved and is left alone.
+
     Raises:
         SourceChanged, SourceMissing: as ``relocate``, changed ones first.
     """
     there = _by_size(folder)
     wanted = [source for case in cases for source in _sources(case)]
     moved = {source: path for source in wanted if (path := _find(source, there)) is not None}
+    moved |= {source: source.path for source in wanted if source not in moved and _has_stayed(source)}
     lost = [source.path.name for source in wanted if source not in moved]
     names = {path.name for paths in there.values() for path in paths}
     changed = [name for name in lost if name in names]
@@ -101,7 +104,7 @@ def relocate_all(cases: Sequence[Case], folder: Path) -> list[Case]:
     if lost:
         raise SourceMissing(
             f"{folder}: {len(lost)} of {len(wanted)} files are not there: {some(lost)}; wanted the folder that "
-            "holds them all, at any depth"
+            "holds all that moved, at any depth"
         )
     return [_moved(case, moved) for case in cases]
 
@@ -150,6 +153,11 @@ def _find(source: Source, there: dict[int, list[Path]]) -> Path | None:
     """The file with the source's bytes; of several the one that has kept its name."""
     candidates = sorted(there.get(source.size, ()), key=lambda path: path.name != source.path.name)
     return next((path for path in candidates if hash_file(path).sha256 == source.sha256), None)
+
+
+def _has_stayed(source: Source) -> bool:
+    path = source.path
+    return path.is_file() and path.stat().st_size == source.size and hash_file(path).sha256 == source.sha256
 
 
 def _moved(case: Case, moved: dict[Source, Path]) -> Case:

@@ -24,12 +24,17 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that keeps a data set from being used. ``message`` says it in full, with paths and counts only."""
+    """One thing that is wrong with a data set. ``message`` says it in full, with paths and counts only."""
 
     case: str | None
     path: Path | None
     kind: Kind
     message: str
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the data set can be used all the same: one image under two ids flatters, but published sets hold such."""
+        return self.kind == "same_image"
 
 
 @dataclass(frozen=True)

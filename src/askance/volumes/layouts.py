@@ -112,7 +112,7 @@ def _by_name(folder: Path, pattern: re.Pattern[str], classes: tuple[str, ...]) -
     if not images:
         raise DataError(
             f"{folder}: holds {len(named)} label files ({named[0][1].name}, ...) and no images; wanted both. Put the "
-            "images beside them, or render images from the labels first"
+            "images beside them, or render some from the labels (askance phantom OUT --render FOLDER) and use those"
         )
     return Found(
         name=folder.resolve().name,
@@ -148,7 +148,7 @@ def _pair(folder: Path, images: Path, labels: Path | None, classes: Sequence[str
 def _counted_classes(label_files: Sequence[Path], where: Path) -> tuple[str, ...]:
     """background, class 1, class 2, ... as many as the readable labels hold; what cannot be read is check's to tell."""
     values: set[int] = set().union(*map(_values, label_files))
-    way_out = "name the classes, background first (--classes background,NAME,...)"
+    way_out = "name the classes, background first (--classes background NAME ...)"
     if not values - {0}:
         raise LabelError(f"{where}: no label there shows which classes there are; {way_out}")
     if values | {0} != set(range(max(values) + 1)):

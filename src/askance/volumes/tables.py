@@ -84,6 +84,8 @@ def read_splits(path: Path, fold: int = 0) -> tuple[dict[str, Split], list[str]]
     """
     content = read_json(path)
     if isinstance(content, list):
+        if not content:
+            raise SplitError(f'{path}: holds no fold; wanted [{{"train": [...], "val": [...]}}, ...]')
         if not 0 <= fold < len(content):
             raise UsageError(f"{path}: has no fold {fold}; wanted one of 0 to {len(content) - 1}")
         sides = _sides(content[fold], {"train": "learn", "val": "test"}, path)

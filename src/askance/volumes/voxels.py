@@ -87,7 +87,7 @@ def header_from(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64],
         raise GeometryError(f"{path}: found shape {shape}; wanted at least one voxel along each axis; export it again")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not (np.isfinite(affine).all() and (spacing > 0).all()):
-        raise GeometryError(f"{path}: found spacing {tuple(spacing)} mm; wanted positive numbers; export it again")
+        raise GeometryError(f"{path}: found spacing {tuple(spacing.tolist())} mm; wanted positive numbers; export it again")
     if abs(np.linalg.det(affine[:3, :3] / spacing)) < 1e-3:
         raise GeometryError(f"{path}: found axes that lie in one plane; wanted three that span space; export it again")
     x, y, z = (float(value) for value in spacing)

@@ -1,0 +1,87 @@
+"""What a new study will ask for and what it will be measured by: refused, filled in or told before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from askance.active.acquisition import acquisition
+from askance.active.querying import require_room
+from askance.active.study import Study
+from askance.config import BudgetConfig, StudyConfig
+from askance.learning.training import Shape, crop_size
+from askance.records import Case
+
+_MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
+_VALIDATION_SHARE = 4  # of what may still be asked, one slice in so many
+
+
+def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
+    """Raise now what would otherwise be raised at the first query or training.
+
+    Raises:
+        UsageError: an unknown acquisition, a crop that the networks cannot take, or a base beyond the budget.
+    """
+    acquisition(config.acquisition)
+    crop_size(Shape(len(config.channels), len(config.classes), config.grid.size), config.network, config.training)
+    if config.budget.start in ("spread", "random"):
+        total, labelled = _slices(config, cases), _given(config, cases)
+        asked = _base(config.budget, total, labelled) + config.budget.count(config.budget.validation, total)
+        require_room(config.budget, total, labelled, asked)
+
+
+def with_validation(config: StudyConfig, cases: Sequence[Case], said: Mapping[str, Any]) -> StudyConfig:
+    """``config`` with slices to measure by, where no test volume is labelled and ``said`` (its budget) leaves it open.
+
+    They are a quarter of what the budget allows beyond the base, and at most 30.
+    """
+    if "validation" in said or any(case.split == "test" and case.label is not None for case in cases):
+        return config
+    total, labelled, budget = _slices(config, cases), _given(config, cases), config.budget
+    room = budget.count(budget.total, total) - labelled - _base(budget, total, labelled)
+    validation = min(_MOST_VALIDATION, max(0, room) // _VALIDATION_SHARE)
+    return config.model_copy(update={"budget": budget.model_copy(update={"validation": float(validation)})})
+
+
+def outlook(study: Study) -> list[str]:
+    """Lines that tell the user what the study will ask, and of what it can not do as it stands."""
+    config, cases = study.config, study.store.cases()
+    budget, total, labelled = config.budget, _slices(config, cases), _given(config, cases)
+    limit = budget.count(budget.total, total)
+    lines = [f"{labelled} slices of learn came labelled and are taken as answered"] if labelled else []
+    if labelled >= limit:
+        more = f"raise it (--total, or budget.total in {study.store.folder / 'study.toml'})" if labelled < total else (
+            "to let these labels play the expert, make the study with --expert simulated"
+        )  # fmt: skip
+        lines.append(f"that uses up the budget of {limit} slices: the {config.expert} expert is asked nothing; {more}")
+    else:
+        lines.append(
+            f"the {config.expert} expert labels up to {limit} of {total} slices ({limit / total:.1%}): "
+            f"a base ({budget.start}), then {budget.cycles} queries by {config.acquisition}"
+        )
+    if not any(case.split == "test" and case.label is not None for case in cases):
+        lines.append(_estimate(budget, total))
+    return lines
+
+
+def _estimate(budget: BudgetConfig, total: int) -> str:
+    count = budget.count(budget.validation, total)
+    if not count:
+        return "no test volume is labelled and budget.validation is 0: nothing will tell how good the model is"
+    return (
+        f"no test volume is labelled: {count} slices of learn, drawn at random and answered without a proposal, measure "
+        f"the model (budget.validation)"
+    )
+
+
+def _slices(config: StudyConfig, cases: Sequence[Case]) -> int:
+    return sum(case.shape[config.grid.axis] for case in cases if case.split == "learn")
+
+
+def _given(config: StudyConfig, cases: Sequence[Case]) -> int:
+    """Slices of learn whose labels came with the data; a simulated expert keeps them back."""
+    return 0 if config.expert == "simulated" else sum(len(case.labelled) for case in cases if case.split == "learn")
+
+
+def _base(budget: BudgetConfig, total: int, labelled: int) -> int:
+    return max(0, budget.count(budget.base, total) - labelled) if budget.start in ("spread", "random") else 0
