@@ -35,6 +35,7 @@ from askance.store import answers, arrays, cases, creation, cycles, models, pred
 from askance.store import settings as study_toml
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.database import Database, utc_now
+from askance.store.desk import Desk
 from askance.store.lock import StudyLock
 from askance.store.sweeping import remove_orphans
 
@@ -47,6 +48,7 @@ class Store:
         self.config = settings
         self._database = database
         self._lock = StudyLock(folder)
+        self.desk = Desk(folder, settings, database)
 
     @classmethod
     def create(cls, folder: Path, settings: StudyConfig, cases: Sequence[Case]) -> Store:
