@@ -157,6 +157,18 @@ class Desk:
         """Every version of a slice's label."""
         return self._database.read(answers.load, [slice_id], latest=False)
 
+    def newest(self, slice_ids: list[str]) -> list[Annotation]:
+        """The newest version of each of these slices that has one."""
+        return self._database.read(answers.load, slice_ids)
+
+    def is_predicted(self, model_id: str, case_id: str) -> bool:
+        """Whether the model's prediction of the case is stored."""
+        return self._database.read(history.is_predicted, model_id, case_id)
+
+    def last_cycle_asked(self) -> int | None:
+        """The cycle of the newest query; None before the first."""
+        return self._database.read(history.last_cycle_asked)
+
     def counts(self) -> dict[str, int]:
         """Slices of the newest query by state."""
         return self._database.read(queue.counts)

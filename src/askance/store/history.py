@@ -62,6 +62,19 @@ def standing(connection: sa.Connection, case_id: str) -> dict[int, Standing]:
     return {number: Standing(state, version) for number, state, version in connection.execute(chosen)}
 
 
+def is_predicted(connection: sa.Connection, model_id: str, case_id: str) -> bool:
+    """Whether the model's prediction of the case is stored."""
+    table = schema.prediction_files
+    chosen = sa.select(table.c.path).where(table.c.model == model_id, table.c.case_id == case_id)
+    return connection.scalar(chosen) is not None
+
+
+def last_cycle_asked(connection: sa.Connection) -> int | None:
+    """The cycle of the newest query."""
+    newest: int | None = connection.scalar(sa.select(sa.func.max(schema.queries.c.cycle)))
+    return newest
+
+
 def done_by(connection: sa.Connection, user: str, last: int) -> list[Done]:
     """What ``user`` finished, newest first, each slice once."""
     table = schema.leases
