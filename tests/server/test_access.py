@@ -78,7 +78,7 @@ def test_a_slice_that_is_none_is_refused_without_a_path(people: People, name: st
     "path", ["/assets/../app.py", "/assets/%2e%2e/app.py", "/assets//etc/passwd", "/assets/..%2fapp.py"]
 )
 def test_no_file_beside_the_page_is_served(people: People, path: str) -> None:
-    assert people.anna.client.get(path).status_code == 404
+    assert people.anna.client.get(f"/assets/{path}").status_code == 404
 
 
 def test_a_body_larger_than_allowed_is_refused(people: People) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from served import Served, serving
 
 from askance.store.store import Store
@@ -65,6 +66,7 @@ def test_a_cycle_is_started_outlives_the_server_and_waits_for_the_expert(served:
         assert told["advice"]["gain"] is not None
 
 
+@pytest.mark.slow
 def test_a_job_is_cancelled_and_the_next_one_goes_on(served: Served) -> None:
     answer_all(served.folder)
     train_for_long(served.folder)
@@ -77,6 +79,7 @@ def test_a_job_is_cancelled_and_the_next_one_goes_on(served: Served) -> None:
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_is_called_failed(served: Served) -> None:
     answer_all(served.folder)
     train_for_long(served.folder)

@@ -34,7 +34,7 @@ def test_the_next_slice_comes_with_image_neighbours_proposal_and_score_map(peopl
 def test_the_image_and_the_labels_lie_where_the_file_has_them(people: People) -> None:
     slice_id = assisted(people)
     case, _, index = parse_slice_id(slice_id)
-    header, sections = people.anna.view(slice_id)
+    _, sections = people.anna.view(slice_id)
     image = nib.Nifti1Image.from_bytes(sections["image"])
     (path,) = [source.path for source in people.store.case(case).images]
     wanted = nib.as_closest_canonical(nib.load(path))
@@ -97,8 +97,9 @@ def test_two_experts_work_on_different_slices_until_the_query_is_done(people: Pe
 
 
 def test_skip_unreadable_and_reopen(people: People) -> None:
-    first, second = people.anna.next(), people.anna.next(ahead=True)
+    first = people.anna.next()
     assert people.anna.post("aside", slice=first, state="skipped", reason="motion").status_code == 200
+    second = people.anna.next()
     assert people.anna.post("aside", slice=second, state="unreadable", reason="noise").status_code == 200
     assert [one["state"] for one in people.anna.ask("GET", "/api/mine").json()] == ["unreadable", "skipped"]
     assert people.anna.post("reopen", slice=first).json()["slice"] == first

@@ -29,6 +29,10 @@ from askance.store.reviews import Review
 from askance.store.users import Listed, Role, User
 
 
+#: A slice ahead is given only where more than this many wait: at the end of a query nobody keeps two.
+_AHEAD_LEAVES = 2
+
+
 @dataclass(frozen=True)
 class Given:
     """A slice given out. ``elsewhere``: it is open in another tab of the same person, and stays there."""
@@ -224,6 +228,8 @@ class Desk:
         mine = leases.held_by(connection, user, ("answer", "second"))
         if len(mine) > int(ahead):
             return self._given(connection, mine[int(ahead)], user, tab)
+        if ahead and queue.counts(connection).get("queried", 0) <= _AHEAD_LEAVES:
+            return None
         wanted = queue.next_to_answer(connection, user, self.reading)
         if wanted is not None:
             taken = leases.take(connection, wanted.slice_id, user, "answer", tab, self.reading.lease_s)
