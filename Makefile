@@ -34,6 +34,7 @@ docs: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps monailabel==0.8.5  # for its client alone, which tests drive
 	touch $@
 
 .PHONY: browser

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from askance.config import ReadingConfig, StudyConfig
 from askance.errors import LeaseError
-from askance.records import Annotation, Asked
-from askance.store import answers, audit, drafts, handing_in, history, jobs, leases, queue, reviews, users
+from askance.records import Annotation, Asked, parse_slice_id
+from askance.store import answers, audit, drafts, handing_in, history, jobs, leases, overview, queue, reviews, users
 from askance.store.answers import Answer, SetAsideState
 from askance.store.audit import Entry
 from askance.store.database import Database
@@ -27,7 +27,6 @@ from askance.store.jobs import Job, JobState
 from askance.store.leases import Lease
 from askance.store.reviews import Review
 from askance.store.users import Listed, Role, User
-
 
 #: A slice ahead is given only where more than this many wait: at the end of a query nobody keeps two.
 _AHEAD_LEAVES = 2
@@ -83,6 +82,14 @@ class Desk:
         """The next answer for ``user`` to review; None where there is none."""
         return self._database.write(self._next_review, user, tab)
 
+    def take(self, slice_id: str, user: str, tab: str) -> Lease:
+        """Take an asked slice in hand by its name; LeaseError where somebody else has it."""
+        return self._database.write(leases.take, slice_id, user, "answer", tab, self.reading.lease_s)
+
+    def take_case(self, case_id: str, user: str, tab: str) -> list[str]:
+        """Take every asked slice of a case in hand; the slices of it that ``user`` then holds."""
+        return self._database.write(_take_case, case_id, user, tab, self.reading.lease_s)
+
     def adopt(self, user: str, tab: str) -> None:
         """All that ``user`` has in hand moves to ``tab``."""
         self._database.write(leases.adopt, user, tab, self.reading.lease_s)
@@ -122,6 +129,10 @@ class Desk:
         """Store an answer and move its slice on; see ``handing_in``."""
         classes = len(self._settings.classes)
         return self._database.write(handing_in.submit, self._folder, handing, classes, self.reading)
+
+    def keep(self, given: list[Answer]) -> None:
+        """Store labels of slices that were drawn on beside what was asked."""
+        self._database.write(handing_in.keep, self._folder, given, len(self._settings.classes))
 
     def set_aside(self, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:
         """Skip the slice in hand, or flag it as unreadable."""
@@ -172,6 +183,30 @@ class Desk:
     def last_cycle_asked(self) -> int | None:
         """The cycle of the newest query; None before the first."""
         return self._database.read(history.last_cycle_asked)
+
+    def last_teacher(self) -> str | None:
+        """The model that ranked the newest query."""
+        return self._database.read(overview.last_teacher)
+
+    def cases_with_labels(self) -> set[str]:
+        """Cases of which somebody labelled a slice."""
+        return self._database.read(overview.cases_with_labels)
+
+    def labelled_cases(self) -> tuple[int, int]:
+        """Cases of learn, and those of which somebody labelled a slice."""
+        return self._database.read(overview.labelled_cases)
+
+    def measures(self) -> list[str]:
+        """Names of the figures that the model of the newest query gave each slice."""
+        return self._database.read(overview.measures)
+
+    def case_means(self, measure: str) -> dict[str, float]:
+        """Mean of a figure over each case's slices, by that model; ``score`` is one."""
+        return self._database.read(overview.case_means, measure)
+
+    def newest_note(self, what: str, case_id: str) -> dict[str, Any] | None:
+        """What was noted last of a case."""
+        return self._database.read(overview.newest_note, what, case_id)
 
     def counts(self) -> dict[str, int]:
         """Slices of the newest query by state."""
@@ -255,6 +290,15 @@ class Desk:
             leases.adopt(connection, user, tab, self.reading.lease_s)
             return Given(lease, elsewhere=False)
         return Given(lease, elsewhere=lease.tab != tab)
+
+
+def _take_case(connection: sa.Connection, case_id: str, user: str, tab: str, lease_s: float) -> list[str]:
+    leases.lapse(connection)
+    for slice_id in queue.queued_of(connection, case_id):
+        leases.take(connection, slice_id, user, "answer", tab, lease_s)
+    mine = leases.held_by(connection, user, ("answer", "second"))
+    ids = [one.slice_id for one in mine if parse_slice_id(one.slice_id)[0] == case_id]
+    return sorted(ids, key=parse_slice_id)
 
 
 def _give_back(connection: sa.Connection, slice_id: str, user: str, tab: str) -> None:

@@ -79,6 +79,13 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
     return HandedIn(tuple(saved), outcome)
 
 
+def keep(connection: sa.Connection, folder: Path, given: Sequence[Answer], classes: int) -> None:
+    """Store labels of slices that nobody asked this person for."""
+    for answer in given:
+        for one in _save_beside(connection, folder, answer, classes):
+            audit.note(connection, answer.author, "answered", one.slice_id, None, {"version": one.version, "to": "beside"})
+
+
 def set_aside(connection: sa.Connection, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:
     """Skip the slice, or flag it as unreadable; the draft is kept.
 

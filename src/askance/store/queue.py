@@ -90,6 +90,13 @@ def _queued(connection: sa.Connection) -> list[Wanted]:
     return [Wanted(*row) for row in connection.execute(chosen)]
 
 
+def queued_of(connection: sa.Connection, case_id: str) -> list[str]:
+    """Slices of the case that wait for somebody."""
+    table = schema.slices
+    waiting = (table.c.case_id == case_id) & (table.c.state == "queried")
+    return list(connection.scalars(sa.select(table.c.id).where(waiting).order_by(table.c.number)))
+
+
 def _last_case(connection: sa.Connection, user: str) -> str | None:
     table = schema.leases
     chosen = (
