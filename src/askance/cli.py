@@ -191,6 +191,14 @@ def _server_commands(group: Any) -> None:
     users.add_argument("--url", default="http://127.0.0.1:8000", help="where they reach the server")
     json_option(users)
 
+    backup = _command(group, "backup", commands.backup, "a study in one file, also while it is served")
+    study_argument(backup)
+    backup.add_argument("file", type=Path, help="the archive, made anew (.tar)")
+
+    restore = _command(group, "restore", commands.restore, "a study from a backup, every label checked")
+    restore.add_argument("file", type=Path, help="what `askance backup` wrote")
+    restore.add_argument("study", type=Path, help="the study's folder, made anew")
+
     work = _command(group, "work", commands.work, "what a job of the server does; the server starts it")
     study_argument(work)
     work.add_argument("--job", type=int, required=True, metavar="N", help="the job's number")

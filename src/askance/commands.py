@@ -279,6 +279,22 @@ def users(arguments: Arguments) -> None:
     print(f"{arguments.url.rstrip('/')}/enter?token={token}")
 
 
+def backup(arguments: Arguments) -> None:
+    """Write a study to one file."""
+    from askance.store.backup import backup
+    from askance.store.store import Store
+
+    with Store.open(arguments.study) as store:
+        print(f"{backup(store, arguments.file)} files in {arguments.file}")
+
+
+def restore(arguments: Arguments) -> None:
+    """Make a study from a backup."""
+    from askance.store.backup import restore
+
+    print(f"{restore(arguments.file, arguments.study)} labels checked; the study is in {arguments.study}")
+
+
 def work(arguments: Arguments) -> None:
     """Do a job of the server's."""
     from askance.worker import work

@@ -78,8 +78,7 @@ def _problem(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, 
 def _added(present: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in present}
     wanted = dict(HEADERS)
-    if not path.startswith("/assets/"):
-        wanted["cache-control"] = "no-store"
+    wanted["cache-control"] = "no-cache" if path.startswith("/assets/") else "no-store"  # asked again after an upgrade
     return [*present, *((key.encode(), value.encode()) for key, value in wanted.items() if key.encode() not in names)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from askance.errors import AnswerError
@@ -23,6 +23,17 @@ router = APIRouter(prefix="/api", tags=["work"])
 
 SliceName = Annotated[str, Field(min_length=5, max_length=300)]
 Tab = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w-]+$")]
+
+
+def views_of(request: Request) -> Views:
+    """The server's views."""
+    views: Views = request.app.state.views
+    return views
+
+
+TheViews = Annotated[Views, Depends(views_of)]
+
+_WARMED = 2  # cases at the head of the queue that are made ready while an expert draws
 
 
 class TabBody(BaseModel):
@@ -50,21 +61,16 @@ class AsideBody(SliceBody):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def views_of(request: Request) -> Views:
-    """The server's views."""
-    views: Views = request.app.state.views
-    return views
-
-
-TheViews = Annotated[Views, Depends(views_of)]
 SliceQuery = Annotated[SliceName, Query(alias="slice")]
 TabQuery = Annotated[Tab, Query()]
 
 
 @router.post("/next")
-def next_slice(body: NextBody, store: TheStore, user: Anybody) -> dict[str, Any]:
-    """What is to be done now: a slice, or why there is none."""
+def next_slice(body: NextBody, store: TheStore, user: Anybody, views: TheViews, later: BackgroundTasks) -> dict[str, Any]:
+    """What is to be done now: a slice, or why there is none. The head of the queue is made ready meanwhile."""
     given = store.desk.next(user.name, body.tab, body.ahead)
+    for name in store.desk.head(_WARMED):
+        later.add_task(views.warm, name)
     return handed(store, given) if given else _nothing(store)
 
 

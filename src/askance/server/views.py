@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.errors import StudyError, UsageError
+from askance.errors import AskanceError, StudyError, UsageError
 from askance.records import Annotation, Asked, Case, parse_slice_id, slice_id
 from askance.server.wire import pack
 from askance.store.leases import Lease
@@ -110,9 +111,10 @@ class Views:
         """``model``'s labels of the slice in its file's shape; None where there are none."""
         return None if model is None else self._labels(place, model, [place.index]).get(place.index)
 
-    def warm(self, place: Place) -> None:
-        """Make the case ready to be read."""
-        self._cache.planes(place.case)
+    def warm(self, name: str) -> None:
+        """Make the slice's case ready to be read, before somebody waits for it; what stands in the way is told then."""
+        with suppress(AskanceError):
+            self._cache.planes(self.place(name).case)
 
     def view(self, place: Place, seen: Seen, reach: int | None, channel: int) -> bytes:
         """The slice with ``reach`` slices to either side (None: all), as bytes for the page.
@@ -160,9 +162,9 @@ class Views:
 
     def _known(self, place: Place, seen: Seen, indices: range) -> dict[int, tuple[NDArray[np.uint8], str]]:
         """Labels by slice index with where they are from; the person's draft wins, then answers, then the model."""
-        known = {index: (plane, "prediction") for index, plane in self._predicted(place, seen, indices).items()}
         ids = {slice_id(place.case.id, place.display.file_axis, index): index for index in indices}
         newest = {one.slice_id: one for one in self._store.desk.newest(list(ids))}
+        known = {index: (plane, "prediction") for index, plane in self._predicted(place, seen, indices).items()}
         for name, one in newest.items():
             if name != place.slice_id or self._shows_answer(seen):
                 known[ids[name]] = (self._store.read_annotation(one), "annotation")
@@ -194,9 +196,9 @@ class Views:
         found = self._prediction(model, place.case.id)
         if found is None:
             return {}
-        spacing = inplane_spacing(place.case.spacing_mm, self._grid.axis)
-        chosen = found[0][list(indices)]
-        labels = self._grid.labels_from_grid(chosen, len(self._store.config.classes), place.shape, spacing)
+        spacing, labels = inplane_spacing(place.case.spacing_mm, self._grid.axis), found[0][list(indices)]
+        if (place.shape, spacing) != (self._grid.size, self._grid.spacing_mm):  # else the grid is the file's own
+            labels = self._grid.labels_from_grid(labels, len(self._store.config.classes), place.shape, spacing)
         return dict(zip(indices, labels))
 
     def _prediction(self, model: str, case_id: str) -> tuple[NDArray[Any], NDArray[Any]] | None:

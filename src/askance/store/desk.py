@@ -78,6 +78,10 @@ class Desk:
         """
         return self._database.write(self._next, user, tab, ahead)
 
+    def head(self, length: int) -> list[str]:
+        """The slices at the head of the queue."""
+        return self._database.read(queue.head, length)
+
     def next_review(self, user: str, tab: str) -> Given | None:
         """The next answer for ``user`` to review; None where there is none."""
         return self._database.write(self._next_review, user, tab)

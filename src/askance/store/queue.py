@@ -78,16 +78,21 @@ def counts(connection: sa.Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(chosen)}
 
 
-def _queued(connection: sa.Connection) -> list[Wanted]:
+def _queued(connection: sa.Connection, limit: int = _LOOKED_AT) -> list[Wanted]:
     asked, table = schema.asked.c, schema.slices
     chosen = (
         sa.select(table.c.id, table.c.case_id, asked.priority)
         .join(schema.asked, asked.slice_id == table.c.id)
         .where(table.c.state == "queried")
         .order_by(asked.cycle.desc(), asked.place)
-        .limit(_LOOKED_AT)
+        .limit(limit)
     )
     return [Wanted(*row) for row in connection.execute(chosen)]
+
+
+def head(connection: sa.Connection, length: int) -> list[str]:
+    """The slices at the head of the queue."""
+    return [one.slice_id for one in _queued(connection, length)]
 
 
 def queued_of(connection: sa.Connection, case_id: str) -> list[str]:

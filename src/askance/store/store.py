@@ -82,6 +82,10 @@ class Store:
             raise
         return cls(folder, settings, database)
 
+    def snapshot(self, target: Path) -> None:
+        """A copy of the database as it is at one moment, while others go on writing."""
+        self._database.snapshot(target)
+
     def close(self) -> None:
         """Let go of the database's file."""
         self._database.close()

@@ -21,7 +21,7 @@ from askance.volumes.cache import open_source
 from askance.volumes.voxels import Stored
 from askance.volumes.writing import replacing
 
-_OPEN_MAPS = 64
+_OPEN_MAPS = 16  # their pages count as the server's memory
 _BLOCK_VOXELS = 2**20
 
 
