@@ -5,16 +5,16 @@ export OMP_NUM_THREADS ?= 2
 # Tests run two at a time, one thread each: two trainings of two threads starve each other.
 test test-slow: export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow lint docs clean
+.PHONY: demo test test-slow lint docs web clean
 
 demo: .venv/installed
 	rm -rf demo
 	$(BIN)/askance demo demo
 
-test: .venv/installed-dev browser
+test: .venv/installed-dev browser web
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: .venv/installed-dev browser
+test-slow: .venv/installed-dev browser web
 	$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
 
 lint: .venv/installed-dev
@@ -34,12 +34,20 @@ docs: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps monailabel==0.8.5  # for its client alone, which tests drive
 	touch $@
 
 .PHONY: browser
 browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || \
 		{ echo "no chromium: install it with your system's packages; browser tests will fail on CI"; test -z "$$CI"; }
+
+# The expert's page: third-party code comes from npm, pinned by web/package-lock.json, and is not committed.
+PAGE := src/askance/server/assets/index.html
+web: $(PAGE)
+$(PAGE): web/package-lock.json web/build.mjs $(wildcard web/src/*)
+	@command -v npm >/dev/null || { echo "no npm: install Node.js; without it everything but the page works"; test -z "$$CI"; }
+	! command -v npm >/dev/null || (cd web && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build)
 
 clean:
 	rm -rf .venv demo build dist

@@ -21,7 +21,7 @@ def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/start.md", "docs/acquisition.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md", "docs/acquisition.md", "docs/expert.md", "docs/server.md"])
 def test_every_command_and_option_that_a_page_names_exists(page: str) -> None:
     parser = make_parser()
     choices = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices

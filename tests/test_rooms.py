@@ -14,8 +14,9 @@ GROUND = {"errors", "config", "records", "colours"}
 
 #: Room -> the rooms it may import beside itself and the ground. A room that is not here is not a room yet: add it, and
 #: say in the commit why it may know what it knows. ``active`` knows volumes because experts answer and trainings read
-#: slices of files. Outside: summary (it gathers a study for the report), planning
-#: (it judges settings by the data, which neither config nor store can), api, terminal, cli, server.
+#: slices of files. Outside: summary (it gathers a study for the report), planning (it judges settings by the data, which
+#: neither config nor store can), api, terminal, cli, server, and worker, the process of a server's job: it alone knows
+#: both the loop and how a job is told of.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
@@ -36,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "planning": {"learning", "active"},
     "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "planning", "execution"},
     "terminal": {"learning"},
+    "worker": {"learning", "store", "active", "api", "server"},
     "options": {"volumes"},
     "commands": {
         "options",
@@ -50,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "evaluation",
         "report",
         "server",
+        "worker",
     },
     "cli": {"commands", "options"},
     "__main__": {"cli"},
@@ -57,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAY_IMPORT_TORCH = {"networks", "learning", "active", "evaluation"}
 TORCH = {"torch", "torchvision", "lightning_fabric", "lightning", "monai"}
-WITHOUT_TORCH = ("errors", "config", "records", "colours", "volumes", "store", "metrics", "report")
+WITHOUT_TORCH = ("errors", "config", "records", "colours", "volumes", "store", "metrics", "report", "server")
 
 #: Alembic runs it; nobody imports it.
 RUN_BY_ALEMBIC = SOURCE / "store" / "migrations" / "env.py"

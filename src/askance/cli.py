@@ -26,6 +26,7 @@ A first study:
   askance run STUDY                           ask, learn, label the rest, repeat; stops (exit 3) where the expert is needed
   askance query STUDY --out FOLDER            the slices in question as files for ITK-SNAP or 3D Slicer
   askance answer STUDY FOLDER --author NAME   take the corrected labels back; then askance run STUDY again
+  askance serve STUDY                         or: the expert answers in a browser, or in 3D Slicer
 Without data at hand: askance demo
 """
 
@@ -71,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     _data_commands(group)
     _loop_commands(group)
     _result_commands(group)
+    _server_commands(group)
     return parser
 
 
@@ -168,6 +170,38 @@ def _result_commands(group: Any) -> None:
     demo.add_argument("folder", type=Path, nargs="?", default=Path("askance-demo"), help="made anew (askance-demo)")
     demo.add_argument("--seed", type=int, default=0)
     json_option(demo)
+
+
+def _server_commands(group: Any) -> None:
+    serve = _command(group, "serve", commands.serve, "the expert's page, and the MONAI Label API for 3D Slicer")
+    study_argument(serve)
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen on (8000; 0: any free one)")
+    serve.add_argument("--certificate", type=Path, metavar="PEM", help="speak TLS with this certificate")
+    serve.add_argument("--key", type=Path, metavar="PEM", help="the certificate's key")
+    serve.add_argument("--behind-proxy", action="store_true", help="a proxy that speaks TLS stands in front")
+    serve.add_argument("--days", type=float, default=1, help="days that the printed link works (1)")
+
+    users = _command(group, "users", commands.users, "who may work on a study: a link a person")
+    users.add_argument("action", choices=["add", "list", "revoke"])
+    study_argument(users)
+    users.add_argument("name", nargs="?", help="the person; add again for a new link")
+    users.add_argument("--role", choices=["expert", "reviewer", "admin"], default="expert", help="what they may (expert)")
+    users.add_argument("--days", type=float, default=30, help="days that the link works (30)")
+    users.add_argument("--url", default="http://127.0.0.1:8000", help="where they reach the server")
+    json_option(users)
+
+    backup = _command(group, "backup", commands.backup, "a study in one file, also while it is served")
+    study_argument(backup)
+    backup.add_argument("file", type=Path, help="the archive, made anew (.tar)")
+
+    restore = _command(group, "restore", commands.restore, "a study from a backup, every label checked")
+    restore.add_argument("file", type=Path, help="what `askance backup` wrote")
+    restore.add_argument("study", type=Path, help="the study's folder, made anew")
+
+    work = _command(group, "work", commands.work, "what a job of the server does; the server starts it")
+    study_argument(work)
+    work.add_argument("--job", type=int, required=True, metavar="N", help="the job's number")
 
 
 def _command(group: Any, name: str, call: Any, text: str) -> argparse.ArgumentParser:

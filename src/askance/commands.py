@@ -250,6 +250,58 @@ def demo(arguments: Arguments) -> None:
     print(f"report: {path.resolve()}", file=sys.stderr if arguments.json else sys.stdout)
 
 
+def serve(arguments: Arguments) -> None:
+    """Serve a study until stopped."""
+    from askance.server.serving import Address, serve
+    from askance.store.store import Store
+
+    address = Address(arguments.host, arguments.port, arguments.certificate, arguments.key, arguments.behind_proxy)
+    with Store.open(arguments.study) as store:
+        serve(store, address, arguments.days)
+
+
+def users(arguments: Arguments) -> None:
+    """Give a person a link, list people, or end a person's links."""
+    from dataclasses import asdict
+
+    from askance.store.store import Store
+
+    with Store.open(arguments.study) as store:
+        if arguments.action == "list":
+            _print_rows([asdict(one) for one in store.desk.users()], arguments.json)
+            return
+        if not arguments.name:
+            raise UsageError(f"askance users {arguments.action}: wanted the person's name after the study")
+        if arguments.action == "revoke":
+            print(f"{store.desk.revoke_user(arguments.name, 'command line')} links of {arguments.name} ended")
+            return
+        token = store.desk.add_user(arguments.name, arguments.role, arguments.days, "command line")
+    print(f"{arguments.url.rstrip('/')}/enter?token={token}")
+
+
+def backup(arguments: Arguments) -> None:
+    """Write a study to one file."""
+    from askance.store.backup import backup
+    from askance.store.store import Store
+
+    with Store.open(arguments.study) as store:
+        print(f"{backup(store, arguments.file)} files in {arguments.file}")
+
+
+def restore(arguments: Arguments) -> None:
+    """Make a study from a backup."""
+    from askance.store.backup import restore
+
+    print(f"{restore(arguments.file, arguments.study)} labels checked; the study is in {arguments.study}")
+
+
+def work(arguments: Arguments) -> None:
+    """Do a job of the server's."""
+    from askance.worker import work
+
+    work(arguments.study, arguments.job)
+
+
 #: The demo asks for a tenth of the phantom's slices in two queries, with schedules short enough for a coffee on 2 cores.
 DEMO_SETTINGS: dict[str, dict[str, Any]] = {
     "budget": {"base": 0.04, "total": 0.12, "cycles": 2},

@@ -126,6 +126,22 @@ class PseudoConfig(_Section):
     power: Annotated[float, Field(ge=0)] = 1.0
 
 
+class ReadingConfig(_Section):
+    """How people read: ``instructions`` shown on the page; ``review``: a second person sees every answer.
+
+    ``second_reader`` of the asked slices are read by two people who do not see each other's answer; where their Dice is
+    below ``agreement`` an admin settles it. A slice in hand goes back to the queue after ``lease_s`` without a sign of
+    life. A slice of the case last worked on comes first where that costs at most ``same_case`` of priority (0 to 1).
+    """
+
+    instructions: Annotated[str, Field(max_length=20_000)] = ""
+    review: bool = False
+    second_reader: Share = 0.0
+    agreement: Share = 0.8
+    lease_s: Annotated[int, Field(ge=10, le=7 * 86400)] = 900
+    same_case: Share = 0.25
+
+
 class StudyConfig(_Section):
     """study.toml. ``classes[id]`` is a class's name, 0 is background; ``ignore``: the label file's unlabelled value."""
 
@@ -142,6 +158,7 @@ class StudyConfig(_Section):
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
     pseudo: PseudoConfig = PseudoConfig()
+    reading: ReadingConfig = ReadingConfig()
 
     @model_validator(mode="after")
     def _foreground(self) -> StudyConfig:

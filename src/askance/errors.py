@@ -15,6 +15,8 @@
     │   ├── SourceMissing    a source file is not where it was
     │   └── SourceChanged    a source file is there, but its bytes are others
     ├── AnswerError          what an expert handed in cannot be taken
+    ├── AccessError          this person may not do that
+    ├── LeaseError           the slice is not in this person's hands
     ├── TrainingError        a training that cannot go on (a loss that is not a number)
     └── WaitingForExpert     not a fault: the query is out and not yet answered                   exit 3
 
@@ -22,6 +24,7 @@ A message says what was found, what was wanted, where (path, slice id) and what 
 """
 
 __all__ = [
+    "AccessError",
     "AnswerError",
     "AskanceError",
     "ConfigError",
@@ -29,6 +32,7 @@ __all__ = [
     "FormatError",
     "GeometryError",
     "LabelError",
+    "LeaseError",
     "SourceChanged",
     "SourceMissing",
     "SplitError",
@@ -94,6 +98,18 @@ class SourceChanged(StudyError):
 
 class AnswerError(AskanceError):
     """What an expert handed in cannot be taken."""
+
+
+class AccessError(AskanceError):
+    """This person may not do that."""
+
+
+class LeaseError(AskanceError):
+    """The slice is not in this person's hands. ``kind``: lapsed, other_tab, taken or never."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class TrainingError(AskanceError):

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.active.experts import count_effort
 from askance.active.proposals import labels_name, shown_proposal
 from askance.active.study import Study, by_case
 from askance.errors import DataError
+from askance.metrics.effort import count_effort
 from askance.records import IGNORE, Annotation, Case, Query, slice_id
 from askance.store.answers import Answer
 from askance.volumes.files import Header, read_header, read_labels, require_same_geometry

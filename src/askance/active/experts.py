@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from askance.active.study import Study, by_case
 from askance.errors import LabelError
-from askance.records import IGNORE, Case, Effort, Query, parse_slice_id, slice_id
+from askance.metrics.effort import count_effort
+from askance.records import Case, Query, parse_slice_id, slice_id
 from askance.store.answers import Answer
 
 
@@ -89,13 +90,6 @@ def proposal_of(study: Study, model: str | None, slice_name: str) -> NDArray[np.
     if case_id not in study.store.predicted_cases(model):
         return None
     return study.from_grid(study.store.prediction_labels(model, case_id)[index], study.store.case(case_id))
-
-
-def count_effort(labels: NDArray[np.uint8], proposal: NDArray[np.uint8] | None) -> Effort:
-    """Voxels of the answer that differ from the proposal (from an empty slice without one), and its foreground."""
-    before = np.zeros_like(labels) if proposal is None else proposal
-    known = labels != IGNORE
-    return Effort(int(((labels != before) & known).sum()), int(((labels > 0) & known).sum()))
 
 
 def _require_labels(case: Case, indices: list[int]) -> None:

@@ -23,11 +23,17 @@ The data model, before any code. A study is a folder::
     label_sets 1─n models              a model knows what it learnt from, and its parent
     models 1─n prediction_files, predictions n─1 slices     an artefact of (slice, model)
     cycles, steps                      what the loop has finished; where it goes on after a kill
+    users 1─n tokens                   people, and the hashes of what they are known by
+    leases, drafts n─1 slices, users   who has or had which slice in hand; what is drawn and not handed in
+    reviews n─1 slices                 what a second pair of eyes said of a version
+    audit                              who did what, when, from which version: append-only
+    jobs                               trainings that somebody wanted; each is done by a process of its own
 
 How it survives a kill at any moment: a file is written to a temporary name, flushed, renamed, and only then is its
 row committed. So every row has its file; a file without a row is an orphan that nobody reads and ``sweep`` removes.
 Files and rows of one call are written inside one write transaction, which the database gives to one process at a time.
 
-``store.Store`` is the door: other rooms call nothing else. This room knows neither torch nor what a network is, and
-does not choose: it stores what it is given if the rules (``slices.TRANSITIONS``, the checks at each door) allow it.
+``store.Store`` is the door, and ``Store.desk`` the one for people at work: other rooms call nothing else. This room knows
+neither torch nor what a network is, and does not choose what is asked: it stores what it is given if the rules
+(``slices.TRANSITIONS``, the checks at each door) allow it.
 """

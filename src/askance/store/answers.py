@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from askance.errors import AnswerError, StudyError
-from askance.records import IGNORE, Annotation, Effort, parse_slice_id
+from askance.records import IGNORE, Annotation, Effort, State, parse_slice_id
 from askance.store import arrays, atomic, schema, slices
 from askance.store.cases import natural
 from askance.store.database import utc_now
@@ -109,8 +109,14 @@ def save_given(connection: sa.Connection, folder: Path, answers: Sequence[Answer
     save(connection, folder, [answer for answer, _ in fresh], [data for _, data in fresh])
 
 
-def save(connection: sa.Connection, folder: Path, answers: Sequence[Answer], encoded: Sequence[bytes]) -> list[Annotation]:
-    """Store each answer as its slice's next version and accept it, all or none.
+def save(
+    connection: sa.Connection,
+    folder: Path,
+    answers: Sequence[Answer],
+    encoded: Sequence[bytes],
+    to: State | None = "accepted",
+) -> list[Annotation]:
+    """Store each answer as its slice's next version and bring it to state ``to`` (None: where it is), all or none.
 
     One whose latest version has the same bytes and author is that version already: nothing is made.
 
@@ -122,7 +128,8 @@ def save(connection: sa.Connection, folder: Path, answers: Sequence[Answer], enc
     twice = [slice_id for slice_id, count in Counter(ids).items() if count > 1]
     if twice:
         raise StudyError(f"slice {twice[0]!r} is answered twice in one batch; hand in one answer a slice")
-    slices.advance(connection, ids, "accepted")
+    if to is not None:
+        slices.advance(connection, ids, to)
     _check_shapes(connection, answers)
     before = {one.slice_id: one for one in load(connection, ids)}
     saved, files = [], {}
@@ -134,7 +141,7 @@ def save(connection: sa.Connection, folder: Path, answers: Sequence[Answer], enc
             files[folder / last.path] = data
             connection.execute(sa.insert(schema.annotations), _row(last))
         saved.append(last)
-    for chunk in slices.in_chunks(ids):
+    for chunk in slices.in_chunks(ids if to is not None else []):
         connection.execute(sa.delete(schema.set_asides).where(schema.set_asides.c.slice_id.in_(chunk)))
     if files:
         atomic.write_all(files)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -74,6 +74,11 @@ class Database:
         with self.writing() as connection:
             if self._revision(connection) < REVISION:
                 _migrate(connection)
+
+    def snapshot(self, target: Path) -> None:
+        """A copy of the database at one moment, in ``target``; others go on writing meanwhile."""
+        with self._explained(), closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -13,13 +13,14 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
 )
 
 #: The newest migration: what a study.db must be at to be used.
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -175,4 +176,93 @@ steps = Table(
     Column("step", String, primary_key=True),
     Column("detail", JSON, nullable=False),
     Column("created_at", String, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+#: A token itself is stored nowhere: ``digest`` is its sha256.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("user", ForeignKey("users.name"), nullable=False, index=True),
+    Column("created_at", String, nullable=False),
+    Column("expires_at", String, nullable=False),
+    Column("revoked_at", String, nullable=True),
+)
+
+#: Who has, or had, which slice in hand. ``purpose``: answer, second, review. ``ended`` is null while it runs.
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slice_id", ForeignKey("slices.id"), nullable=False, index=True),
+    Column("user", ForeignKey("users.name"), nullable=False, index=True),
+    Column("purpose", String, nullable=False),
+    Column("tab", String, nullable=False),
+    Column("back_to", String, nullable=False),
+    Column("taken_at", String, nullable=False),
+    Column("expires_at", String, nullable=False),
+    Column("ended", String, nullable=True, index=True),
+    Column("ended_at", String, nullable=True),
+)
+
+#: What somebody draws and has not handed in: plane ``number`` drawn while ``slice_id`` was asked, as gzip of uint8 (h, w).
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("slice_id", ForeignKey("slices.id"), primary_key=True),
+    Column("user", ForeignKey("users.name"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("updated_at", String, nullable=False),
+)
+
+#: What a second pair of eyes said of a version. ``kind``: second (its Dice with ``other``), accepted, corrected, settled.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slice_id", ForeignKey("slices.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("other", Integer, nullable=True),
+    Column("user", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("dice", Float, nullable=True),
+    Column("created_at", String, nullable=False),
+)
+
+#: Append-only: who did what, when, from which version. Triggers refuse changes where the database is SQLite.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("slice_id", String, nullable=True, index=True),
+    Column("from_version", Integer, nullable=True),
+    Column("detail", JSON, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("user", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("started_at", String, nullable=True),
+    Column("ended_at", String, nullable=True),
+    Column("process", String, nullable=True),
+    Column("cancel", String, nullable=True),
+    Column("progress", JSON, nullable=False),
+    Column("message", String, nullable=True),
 )

@@ -35,6 +35,7 @@ from askance.store import answers, arrays, cases, creation, cycles, models, pred
 from askance.store import settings as study_toml
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.database import Database, utc_now
+from askance.store.desk import Desk
 from askance.store.lock import StudyLock
 from askance.store.sweeping import remove_orphans
 
@@ -47,6 +48,7 @@ class Store:
         self.config = settings
         self._database = database
         self._lock = StudyLock(folder)
+        self.desk = Desk(folder, settings, database)
 
     @classmethod
     def create(cls, folder: Path, settings: StudyConfig, cases: Sequence[Case]) -> Store:
@@ -79,6 +81,10 @@ class Store:
             database.close()
             raise
         return cls(folder, settings, database)
+
+    def snapshot(self, target: Path) -> None:
+        """A copy of the database as it is at one moment, while others go on writing."""
+        self._database.snapshot(target)
 
     def close(self) -> None:
         """Let go of the database's file."""

@@ -143,7 +143,7 @@ class SliceCache:
     def _make(self, case: Case) -> None:
         if len(case.images) != self.channels:
             raise DataError(f"case {case.id}: found {len(case.images)} image files, wanted {self.channels} channels")
-        stored = [_open_source(source) for source in case.images]
+        stored = [open_source(source) for source in case.images]
         path, key = self._paths(case.id)
         shape = (case.shape[self.grid.axis], self.channels, *self.grid.size)
         self._maps.pop(case.id, None)
@@ -182,7 +182,12 @@ class SliceCache:
         )
 
 
-def _open_source(source: Source) -> Stored:
+def open_source(source: Source) -> Stored:
+    """The voxels of a file of the user's, once its bytes are known to be those that the study was started with.
+
+    Raises:
+        SourceMissing, SourceChanged: they are not.
+    """
     if not source.path.exists():
         raise SourceMissing(
             f"{source.path}: found no such file, wanted the image that the study was started with; "

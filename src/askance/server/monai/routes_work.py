@@ -1,0 +1,161 @@
+"""The next sample, and inference: stored proposals for the study's cases, a worker's for files that a client brings."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, HTTPException, Query, Response, UploadFile
+
+from askance.errors import AnswerError
+from askance.records import parse_slice_id
+from askance.server.monai.client import PREFIX, TAB, Client, TheClient
+from askance.server.monai.routes_datastore import params_of
+from askance.server.monai.routes_info import MODEL, strategies_of
+from askance.server.monai.sending import label_file, multipart, suffix_of
+from askance.server.monai.uploads import MAX_IMAGE, unpacked
+from askance.server.monai.volumes import proposed
+
+router = APIRouter(prefix=PREFIX, tags=["MONAI Label"])
+_EXPIRY_S = 3600
+_PREDICT_S = 600
+
+
+@router.post("/activelearning/{strategy}")
+def next_sample(strategy: str, client: TheClient) -> dict[str, Any]:
+    """The next case, with its slices that are asked in this person's hands; {} where nothing is left."""
+    if strategy not in strategies_of(client):
+        raise HTTPException(404, f"there is no strategy {strategy[:80]!r}")
+    case_id = _chosen(client, strategy)
+    if case_id is None:
+        return {}
+    case = client.case(case_id)
+    slices = client.store.desk.take_case(case.id, client.user.name, TAB) if strategy == "query" else []
+    now = int(time.time())
+    return {"id": case.id, "path": "", "name": f"{case.id}{suffix_of(case.images[0].path)}", "ts": now,
+            "strategy": {strategy: {"ts": now, "client_id": client.user.name}}, "slices": slices}  # fmt: skip
+
+
+def _chosen(client: Client, strategy: str) -> str | None:
+    desk = client.store.desk
+    if strategy == "query":
+        given = desk.next(client.user.name, TAB)
+        return parse_slice_id(given.lease.slice_id)[0] if given else None
+    unlabelled = [case.id for case in client.store.cases("learn") if case.id not in desk.cases_with_labels()]
+    if not unlabelled or strategy == "first":
+        return next(iter(unlabelled), None)
+    if strategy == "random":
+        return random.SystemRandom().choice(unlabelled)
+    means = {case: mean for case, mean in desk.case_means(strategy).items() if case in unlabelled}
+    ordered = sorted(means, key=lambda case: (means[case] if strategy == "score" else -means[case], case))
+    return next(iter(ordered), unlabelled[0])
+
+
+@router.post("/infer/{model}")
+def infer(
+    model: str,
+    client: TheClient,
+    image: Annotated[str, Query(max_length=300)] = "",
+    session_id: Annotated[str, Query(max_length=64)] = "",
+    params: Annotated[str, Form(max_length=100_000)] = "{}",
+    file: Annotated[UploadFile | None, File()] = None,
+) -> Response:
+    """A label volume with what it holds, always as multipart with an image."""
+    params_of(params)
+    if model != MODEL or client.store.latest_model() is None:
+        raise HTTPException(404, "there is no such model, or nothing was trained yet")
+    if session_id:
+        return _predicted(client, _session_file(client, session_id))
+    if file is not None:
+        with unpacked(file, MAX_IMAGE) as path:
+            return _predicted(client, path)
+    case = client.case(image)
+    labels = proposed(client, case)
+    name, data = label_file(client.store, case, labels)
+    present = {name: k for k, name in enumerate(client.store.config.classes) if k and (labels == k).any()}
+    return multipart({"label_names": present, "model": MODEL, "image": case.id}, name, data)
+
+
+def _predicted(client: Client, path: Path) -> Response:
+    """What a worker of its own says of a file; the server itself has no network in memory."""
+    if len(client.store.config.channels) != 1:
+        raise AnswerError("files can be inferred in studies of one channel only; use `askance predict`")
+    with tempfile.TemporaryDirectory(prefix="askance-predict-") as folder:
+        out = Path(folder) / "out"
+        command = [sys.executable, "-m", "askance", "predict", str(client.store.folder), str(path), "--out", str(out)]
+        try:
+            ran = subprocess.run(command, capture_output=True, timeout=_PREDICT_S, check=False)
+        except subprocess.TimeoutExpired:
+            raise HTTPException(503, "the inference took too long") from None
+        made = list(out.glob("*.nii*")) if ran.returncode == 0 else []
+        if not made:
+            raise AnswerError("the image cannot be predicted: it is damaged, or nothing that the model knows")
+        names = {name: k for k, name in enumerate(client.store.config.classes) if k}
+        return multipart(
+            {"label_names": names, "model": MODEL},
+            "label.nii.gz" if made[0].suffix == ".gz" else "label.nii",
+            made[0].read_bytes(),
+        )
+
+
+@router.put("/session/")
+def create_session(
+    client: TheClient, files: Annotated[list[UploadFile], File()], expiry: Annotated[int, Query(ge=0, le=7 * 86400)] = 0
+) -> dict[str, Any]:
+    """Keep an image for a while, to infer on it."""
+    session_id = str(uuid.uuid4())
+    folder = _sessions(client) / session_id
+    with unpacked(files[0], MAX_IMAGE) as path:
+        folder.mkdir(parents=True)
+        shutil.move(path, folder / "image.nii")
+    (folder / "expires").write_text(str(time.time() + (expiry or _EXPIRY_S)))
+    return {"session_id": session_id, "session_info": _session_info(client, session_id)}
+
+
+@router.get("/session/{session_id}")
+def get_session(session_id: str, client: TheClient) -> dict[str, Any]:
+    """The session; 404 where it is none, or not any more."""
+    return _session_info(client, session_id)
+
+
+@router.delete("/session/{session_id}")
+def remove_session(session_id: str, client: TheClient) -> dict[str, Any]:
+    """Forget the session."""
+    told = _session_info(client, session_id)
+    shutil.rmtree(_sessions(client) / session_id, ignore_errors=True)
+    return told
+
+
+def _sessions(client: Client) -> Path:
+    return client.store.folder / "cache" / "sessions"
+
+
+def _session_file(client: Client, session_id: str) -> Path:
+    """The session's image.
+
+    Raises:
+        HTTPException: 404: no such session. A name that is no UUID never becomes a path.
+    """
+    try:
+        folder = _sessions(client) / str(uuid.UUID(session_id))
+        expires = float((folder / "expires").read_text())
+    except (ValueError, OSError):
+        raise HTTPException(404, "there is no such session") from None
+    if expires < time.time():
+        shutil.rmtree(folder, ignore_errors=True)
+        raise HTTPException(404, "the session is over")
+    return folder / "image.nii"
+
+
+def _session_info(client: Client, session_id: str) -> dict[str, Any]:
+    path = _session_file(client, session_id)
+    created, expires = path.stat().st_mtime, float((path.parent / "expires").read_text())
+    return {"name": session_id, "path": "", "image": "image.nii", "meta": {}, "create_ts": int(created),
+            "last_access_ts": int(time.time()), "expiry": int(expires - created)}  # fmt: skip

@@ -1,0 +1,128 @@
+"""Volumes for clients that think in volumes: a case's labels gathered from its slices, and slices taken from a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.errors import AnswerError
+from askance.metrics.effort import count_effort
+from askance.records import IGNORE, Case, slice_id
+from askance.server.monai.client import TAB, Client
+from askance.store.answers import Answer
+from askance.store.handing_in import Handing
+from askance.volumes.geometry import split
+
+
+def annotated(client: Client, case: Case) -> NDArray[np.uint8]:
+    """(X, Y, Z): the labels that people gave; 0 where nobody labelled."""
+    return _gathered(client, case, None)
+
+
+def proposed(client: Client, case: Case) -> NDArray[np.uint8]:
+    """(X, Y, Z): people's labels, and the model's elsewhere, but for slices that are asked without a proposal."""
+    return _gathered(client, case, client.store.latest_model())
+
+
+def has_labels(client: Client, case: Case) -> bool:
+    """Whether anybody labelled a slice of the case."""
+    return any(one.version is not None for one in client.store.desk.standing(case.id).values())
+
+
+def renumbered(labels: NDArray[np.uint8], label_info: Any, classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Class ids for a label exported by Slicer, which numbers its segments 1 to n in the order of ``label_info``.
+
+    Raises:
+        AnswerError: a segment whose name, or a value that, is no class of the study.
+    """
+    table = np.arange(256, dtype=np.uint8)
+    for place, one in enumerate(label_info[:255] if isinstance(label_info, list) else [], start=1):
+        name = one.get("name") if isinstance(one, dict) else None
+        if name not in classes:
+            raise AnswerError(f"segment {str(name)[:80]!r} is no class of this study; wanted {', '.join(classes[1:])}")
+        table[place] = classes.index(name)
+    renamed: NDArray[np.uint8] = table[labels]
+    wrong = set(np.unique(renamed).tolist()) - set(range(len(classes))) - {IGNORE}
+    if wrong:
+        raise AnswerError(
+            f"the label holds the value {min(wrong)}; wanted 0 to {len(classes) - 1}, or {IGNORE} for unlabelled"
+        )
+    return renamed
+
+
+def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], everything: bool) -> list[str]:
+    """Store the slices of ``volume`` that were asked, or ``everything``; the ids of what was taken.
+
+    Raises:
+        AnswerError: nothing of this case is asked, and not everything was wanted.
+    """
+    desk, axis = client.store.desk, client.store.config.grid.axis
+    planes = split(volume, axis)
+    standing = desk.standing(case.id)
+    mine = [index for index in range(len(planes)) if _is_mine(client, slice_id(case.id, axis, index), standing[index].state)]
+    if not mine and not everything:
+        raise AnswerError(
+            f"no slice of {case.id!r} is asked of {client.user.name} now; get the next sample, or send "
+            '{"slices": "all"} with the label to hand in all that was drawn'
+        )
+    for index in mine:
+        answer = _answer(client, case, index, planes[index])
+        desk.submit(Handing(client.user.name, None, answer))
+    rest = [index for index in range(len(planes)) if index not in mine] if everything else []
+    given = [_answer(client, case, index, planes[index]) for index in rest]
+    taken = [answer.slice_id for answer in given if answer.labels.any() or standing[_number(answer)].version is not None]
+    desk.keep([answer for answer in given if answer.slice_id in taken])
+    return [slice_id(case.id, axis, index) for index in mine] + taken
+
+
+def _number(answer: Answer) -> int:
+    return int(answer.slice_id.rsplit("/", 1)[1])
+
+
+def _is_mine(client: Client, name: str, state: str | None) -> bool:
+    """Whether the slice is asked of this person: in hand already, or taken in hand now."""
+    desk = client.store.desk
+    if state == "queried":
+        desk.take(name, client.user.name, TAB)
+        return True
+    return desk.held(name, client.user.name) is not None
+
+
+def _answer(client: Client, case: Case, index: int, plane: NDArray[np.uint8]) -> Answer:
+    name = slice_id(case.id, client.store.config.grid.axis, index)
+    place = client.views.place(name)
+    asked, _, model = client.store.desk.asked(name) or (None, None, None)
+    shown = None if asked is not None and asked.role == "validation" else model
+    labels, proposal = np.ascontiguousarray(plane), client.views.proposal(place, shown)
+    return Answer(name, labels, client.user.name, count_effort(labels, proposal), shown if proposal is not None else None)
+
+
+def _gathered(client: Client, case: Case, model: Any) -> NDArray[np.uint8]:
+    axis = client.store.config.grid.axis
+    volume = np.zeros(case.shape, np.uint8)
+    planes = split(volume, axis)
+    ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
+    newest = {one.slice_id: one for one in client.store.desk.newest(ids)}
+    for index, name in enumerate(ids):
+        if name in newest:
+            planes[index] = client.store.read_annotation(newest[name])
+        elif model is not None and not _is_unassisted(client, name):
+            proposal = client.views.proposal(client.views.place(name), _teacher(client, name, case, model.id))
+            planes[index] = 0 if proposal is None else proposal
+    return volume
+
+
+def _is_unassisted(client: Client, name: str) -> bool:
+    asked = client.store.desk.asked(name)
+    return asked is not None and asked[0].role == "validation"
+
+
+def _teacher(client: Client, name: str, case: Case, newest: str) -> str | None:
+    """The newest model that predicted the case; for a slice that was asked, the model that asked it."""
+    asked = client.store.desk.asked(name)
+    if asked is not None and asked[2] is not None:
+        return asked[2]
+    return newest if client.store.desk.is_predicted(newest, case.id) else client.store.desk.last_teacher()

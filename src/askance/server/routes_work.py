@@ -1,0 +1,217 @@
+"""The expert's API: the next slice, its view, drafts, answers, and going back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from askance.errors import AnswerError
+from askance.metrics.effort import count_effort
+from askance.server.access import Anybody, Body, TheStore
+from askance.server.answers_in import agreement, answers_of, check_indices
+from askance.server.views import Views, version_plane
+from askance.server.wire import unpack_planes
+from askance.store.answers import Answer, SetAsideState
+from askance.store.desk import Given
+from askance.store.handing_in import Handing
+from askance.store.store import Store
+
+router = APIRouter(prefix="/api", tags=["work"])
+
+SliceName = Annotated[str, Field(min_length=5, max_length=300)]
+Tab = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w-]+$")]
+
+
+def views_of(request: Request) -> Views:
+    """The server's views."""
+    views: Views = request.app.state.views
+    return views
+
+
+TheViews = Annotated[Views, Depends(views_of)]
+
+_WARMED = 2  # cases at the head of the queue that are made ready while an expert draws
+
+
+class TabBody(BaseModel):
+    """Which browser tab speaks."""
+
+    tab: Tab
+
+
+class NextBody(TabBody):
+    """``ahead``: the slice after the one in hand, to have it ready."""
+
+    ahead: bool = False
+
+
+class SliceBody(TabBody):
+    """A slice that the tab has in hand."""
+
+    slice: SliceName
+
+
+class AsideBody(SliceBody):
+    """A slice set aside, and why."""
+
+    state: SetAsideState
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+SliceQuery = Annotated[SliceName, Query(alias="slice")]
+TabQuery = Annotated[Tab, Query()]
+
+
+@router.post("/next")
+def next_slice(body: NextBody, store: TheStore, user: Anybody, views: TheViews, later: BackgroundTasks) -> dict[str, Any]:
+    """What is to be done now: a slice, or why there is none. The head of the queue is made ready meanwhile."""
+    given = store.desk.next(user.name, body.tab, body.ahead)
+    for name in store.desk.head(_WARMED):
+        later.add_task(views.warm, name)
+    return handed(store, given) if given else _nothing(store)
+
+
+@router.post("/adopt")
+def adopt(body: TabBody, store: TheStore, user: Anybody) -> dict[str, Any]:
+    """This tab takes over what another tab of the same person has open."""
+    store.desk.adopt(user.name, body.tab)
+    return {}
+
+
+@router.post("/renew")
+def renew(body: TabBody, store: TheStore, user: Anybody) -> dict[str, Any]:
+    """A sign of life."""
+    store.desk.renew(user.name, body.tab)
+    return {}
+
+
+@router.post("/give_back")
+def give_back(body: SliceBody, store: TheStore, user: Anybody) -> dict[str, Any]:
+    """Put a slice back into the queue."""
+    store.desk.give_back(body.slice, user.name, body.tab)
+    return {}
+
+
+@router.get("/view", response_class=Response)
+def view(
+    name: SliceQuery,
+    user: Anybody,
+    views: TheViews,
+    reach: Annotated[int | None, Query(ge=0, le=1000)] = None,
+    channel: Annotated[int, Query(ge=0, le=100)] = 0,
+) -> Response:
+    """A slice with its neighbours as binary."""
+    place = views.place(name)
+    data = views.view(place, views.seen(place, user), reach, channel)
+    return Response(data, media_type="application/octet-stream")
+
+
+@router.put("/draft")
+def draft(
+    name: SliceQuery, tab: Annotated[Tab, Query()], body: Body, store: TheStore, user: Anybody, views: TheViews
+) -> dict[str, Any]:
+    """Keep what is drawn so far."""
+    place = views.place(name)
+    _, planes = unpack_planes(body, place.shown_shape)
+    check_indices(place, planes)
+    store.desk.save_draft(name, user.name, tab, {index: place.display.from_plane(one) for index, one in planes.items()})
+    return {"saved": sorted(planes)}
+
+
+@router.post("/submit")
+def submit(
+    name: SliceQuery, tab: Annotated[Tab, Query()], body: Body, store: TheStore, user: Anybody, views: TheViews
+) -> dict[str, Any]:
+    """Hand in the slice, with slices that were drawn on beside it."""
+    place = views.place(name)
+    seen = views.seen(place, user)
+    _, planes = unpack_planes(body, place.shown_shape)
+    answer, others = answers_of(views, place, seen, planes)
+    return _submit(store, Handing(user.name, tab, answer, others, _dice_with_first(store, answer, seen.lease)))
+
+
+@router.post("/accept_proposal")
+def accept_proposal(body: SliceBody, store: TheStore, user: Anybody, views: TheViews) -> dict[str, Any]:
+    """The proposal is right as it is."""
+    place = views.place(body.slice)
+    seen = views.seen(place, user)
+    proposal = views.proposal(place, seen.teacher)
+    if proposal is None:
+        raise AnswerError(f"slice {body.slice!r} was asked without a proposal; draw it")
+    answer = Answer(body.slice, proposal, user.name, count_effort(proposal, proposal), seen.teacher)
+    return _submit(store, Handing(user.name, body.tab, answer, (), _dice_with_first(store, answer, seen.lease)))
+
+
+@router.post("/aside")
+def aside(body: AsideBody, store: TheStore, user: Anybody) -> dict[str, Any]:
+    """Skip the slice, or flag it as unreadable."""
+    store.desk.set_aside(body.slice, body.state, body.reason, user.name, body.tab)
+    return {}
+
+
+@router.post("/reopen")
+def reopen(body: SliceBody, store: TheStore, user: Anybody) -> dict[str, Any]:
+    """Go back to an earlier answer."""
+    lease = store.desk.reopen(body.slice, user.name, body.tab)
+    return handed(store, Given(lease, elsewhere=False))
+
+
+@router.get("/mine")
+def mine(store: TheStore, user: Anybody) -> list[dict[str, Any]]:
+    """What this person handed in, newest first."""
+    return [asdict(one) for one in store.desk.done_by(user.name)]
+
+
+@router.get("/versions")
+def versions(name: SliceQuery, store: TheStore, user: Anybody, views: TheViews) -> list[dict[str, Any]]:
+    """Every version of a slice's label, without the labels; of other people's only for reviewers."""
+    place = views.place(name)
+    views.seen(place, user)
+    keys = ("version", "author", "created_at", "proposal")
+    found = [one for one in store.desk.versions(name) if user.may("reviewer") or one.author == user.name]
+    return [{key: getattr(one, key) for key in keys} for one in found]
+
+
+@router.get("/version", response_class=Response)
+def version(
+    name: SliceQuery, number: Annotated[int, Query(ge=1, le=10**6)], store: TheStore, user: Anybody, views: TheViews
+) -> Response:
+    """The labels of one version, as displayed."""
+    place = views.place(name)
+    views.seen(place, user)
+    one = store.annotation(name, number)
+    if one is None or not (user.may("reviewer") or one.author == user.name):
+        raise AnswerError(f"slice {name!r} has no version {number} that {user.name} may see")
+    return Response(version_plane(store, place, one), media_type="application/octet-stream")
+
+
+def handed(store: Store, given: Given) -> dict[str, Any]:
+    """A slice given out, as the page wants to know it."""
+    kind: Literal["elsewhere", "slice"] = "elsewhere" if given.elsewhere else "slice"
+    lease = given.lease
+    return {"kind": kind, "slice": lease.slice_id, "purpose": lease.purpose, "expires_at": lease.expires_at,
+            "lease_s": store.desk.reading.lease_s}  # fmt: skip
+
+
+def _nothing(store: Store) -> dict[str, Any]:
+    counts = store.desk.counts()
+    others = sum(counts.get(state, 0) for state in ("leased", "queried"))
+    reviewed = sum(counts.get(state, 0) for state in ("answered", "in_review"))
+    kind = "empty" if not counts else "others" if others else "review" if reviewed else "finished"
+    return {"kind": kind, "counts": counts}
+
+
+def _dice_with_first(store: Store, answer: Answer, lease: Any) -> float | None:
+    """In a second reading, the agreement with the first reader."""
+    if lease is None or lease.purpose != "second":
+        return None
+    return agreement(store, answer.labels, store.annotation(answer.slice_id))
+
+
+def _submit(store: Store, handing: Handing) -> dict[str, Any]:
+    done = store.desk.submit(handing)
+    versions = [{"slice": one.slice_id, "version": one.version, "sha256": one.sha256} for one in done.versions]
+    return {"outcome": done.outcome, "versions": versions, "dice": handing.dice}

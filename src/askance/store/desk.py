@@ -1,0 +1,325 @@
+"""The study as the people who work on it see it: who they are, what they have in hand, what they hand in, the jobs.
+
+``Store.desk`` is the door. Every method that changes something notes it in the audit log, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from askance.config import ReadingConfig, StudyConfig
+from askance.errors import LeaseError
+from askance.records import Annotation, Asked, parse_slice_id
+from askance.store import answers, audit, drafts, handing_in, history, jobs, leases, overview, queue, reviews, users
+from askance.store.answers import Answer, SetAsideState
+from askance.store.audit import Entry
+from askance.store.database import Database
+from askance.store.handing_in import HandedIn, Handing
+from askance.store.history import Done, Standing
+from askance.store.jobs import Job, JobState
+from askance.store.leases import Lease
+from askance.store.reviews import Review
+from askance.store.users import Listed, Role, User
+
+#: A slice ahead is given only where more than this many wait: at the end of a query nobody keeps two.
+_AHEAD_LEAVES = 2
+
+
+@dataclass(frozen=True)
+class Given:
+    """A slice given out. ``elsewhere``: it is open in another tab of the same person, and stays there."""
+
+    lease: Lease
+    elsewhere: bool
+
+
+class Desk:
+    """Everything that people do to a study, one transaction a call."""
+
+    def __init__(self, folder: Path, settings: StudyConfig, database: Database) -> None:
+        self._folder, self._settings, self._database = folder, settings, database
+
+    @property
+    def reading(self) -> ReadingConfig:
+        """How people read in this study."""
+        return self._settings.reading
+
+    # People
+
+    def add_user(self, name: str, role: Role, days: float, by: str) -> str:
+        """A new token, shown this once; UsageError for a name that cannot be used."""
+        return self._database.write(users.add, name, role, days, by)
+
+    def revoke_user(self, name: str, by: str) -> int:
+        """End every token of a user; how many there were."""
+        return self._database.write(users.revoke, name, by)
+
+    def users(self) -> list[Listed]:
+        """Everybody, by name."""
+        return self._database.read(users.listed)
+
+    def user_of(self, token: str) -> User:
+        """Whose token this is; AccessError for one that does not work."""
+        return self._database.read(users.known_by, token)
+
+    # Slices in hand
+
+    def next(self, user: str, tab: str, ahead: bool = False) -> Given | None:
+        """What ``user`` is to do now: what is in hand, or the next of the queue; ``ahead``: the one after it.
+
+        None where nothing is left for this person.
+        """
+        return self._database.write(self._next, user, tab, ahead)
+
+    def head(self, length: int) -> list[str]:
+        """The slices at the head of the queue."""
+        return self._database.read(queue.head, length)
+
+    def next_review(self, user: str, tab: str) -> Given | None:
+        """The next answer for ``user`` to review; None where there is none."""
+        return self._database.write(self._next_review, user, tab)
+
+    def take(self, slice_id: str, user: str, tab: str) -> Lease:
+        """Take an asked slice in hand by its name; LeaseError where somebody else has it."""
+        return self._database.write(leases.take, slice_id, user, "answer", tab, self.reading.lease_s)
+
+    def take_case(self, case_id: str, user: str, tab: str) -> list[str]:
+        """Take every asked slice of a case in hand; the slices of it that ``user`` then holds."""
+        return self._database.write(_take_case, case_id, user, tab, self.reading.lease_s)
+
+    def adopt(self, user: str, tab: str) -> None:
+        """All that ``user`` has in hand moves to ``tab``."""
+        self._database.write(leases.adopt, user, tab, self.reading.lease_s)
+
+    def renew(self, user: str, tab: str) -> None:
+        """A sign of life of ``tab``."""
+        self._database.write(leases.renew, user, tab, self.reading.lease_s)
+
+    def give_back(self, slice_id: str, user: str, tab: str) -> None:
+        """Put a slice back into the queue; what was drawn is kept as a draft."""
+        self._database.write(_give_back, slice_id, user, tab)
+
+    def reopen(self, slice_id: str, user: str, tab: str) -> Lease:
+        """Take an earlier answer in hand again."""
+        return self._database.write(handing_in.reopen, slice_id, user, tab, self.reading.lease_s)
+
+    def held(self, slice_id: str, user: str) -> Lease | None:
+        """The running lease of the slice if it is this person's."""
+        lease = self._database.read(leases.holder, slice_id)
+        return lease if lease is not None and lease.user == user else None
+
+    def may_see(self, slice_id: str, user: str) -> bool:
+        """Whether this person has or had the slice in hand."""
+        return self._database.read(leases.ever_held, slice_id, user)
+
+    # Answers
+
+    def save_draft(self, slice_id: str, user: str, tab: str, planes: dict[int, NDArray[np.uint8]]) -> None:
+        """Keep what is drawn so far; LeaseError where the slice is not in this tab's hands."""
+        self._database.write(_save_draft, slice_id, user, tab, planes, self.reading.lease_s)
+
+    def draft(self, slice_id: str, user: str) -> dict[int, NDArray[np.uint8]]:
+        """What ``user`` has drawn and not handed in, plane by plane."""
+        return self._database.read(drafts.load, slice_id, user)
+
+    def submit(self, handing: Handing) -> HandedIn:
+        """Store an answer and move its slice on; see ``handing_in``."""
+        classes = len(self._settings.classes)
+        return self._database.write(handing_in.submit, self._folder, handing, classes, self.reading)
+
+    def keep(self, given: list[Answer]) -> None:
+        """Store labels of slices that were drawn on beside what was asked."""
+        self._database.write(handing_in.keep, self._folder, given, len(self._settings.classes))
+
+    def set_aside(self, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:
+        """Skip the slice in hand, or flag it as unreadable."""
+        self._database.write(handing_in.set_aside, slice_id, state, reason, user, tab)
+
+    def accept(self, slice_id: str, user: str, tab: str) -> None:
+        """The reviewer accepts the newest version."""
+        self._database.write(reviews.accept, slice_id, user, tab)
+
+    def correct(self, answer: Answer, tab: str, dice: float | None) -> Annotation:
+        """The reviewer's own version stands."""
+        return self._database.write(reviews.correct, self._folder, answer, len(self._settings.classes), tab, dice)
+
+    def settle(self, slice_id: str, version: int, user: str) -> Annotation:
+        """The admin says which of two readers' versions stands."""
+        return self._database.write(reviews.settle, self._folder, slice_id, version, user)
+
+    def disagreements(self) -> list[Review]:
+        """Slices that two people read differently."""
+        return self._database.read(reviews.disagreements, self.reading.agreement)
+
+    def reviews(self, slice_id: str | None = None) -> list[Review]:
+        """What second pairs of eyes said."""
+        return self._database.read(reviews.load, slice_id)
+
+    # Where things stand
+
+    def asked(self, slice_id: str) -> tuple[Asked, int, str | None] | None:
+        """Why the slice was asked, in which cycle and by which model; None where it was not."""
+        return self._database.read(history.asked, slice_id)
+
+    def standing(self, case_id: str) -> dict[int, Standing]:
+        """State and newest version of every slice of a case, by index."""
+        return self._database.read(history.standing, case_id)
+
+    def versions(self, slice_id: str) -> list[Annotation]:
+        """Every version of a slice's label."""
+        return self._database.read(answers.load, [slice_id], latest=False)
+
+    def newest(self, slice_ids: list[str]) -> list[Annotation]:
+        """The newest version of each of these slices that has one."""
+        return self._database.read(answers.load, slice_ids)
+
+    def is_predicted(self, model_id: str, case_id: str) -> bool:
+        """Whether the model's prediction of the case is stored."""
+        return self._database.read(history.is_predicted, model_id, case_id)
+
+    def last_cycle_asked(self) -> int | None:
+        """The cycle of the newest query; None before the first."""
+        return self._database.read(history.last_cycle_asked)
+
+    def last_teacher(self) -> str | None:
+        """The model that ranked the newest query."""
+        return self._database.read(overview.last_teacher)
+
+    def cases_with_labels(self) -> set[str]:
+        """Cases of which somebody labelled a slice."""
+        return self._database.read(overview.cases_with_labels)
+
+    def labelled_cases(self) -> tuple[int, int]:
+        """Cases of learn, and those of which somebody labelled a slice."""
+        return self._database.read(overview.labelled_cases)
+
+    def measures(self) -> list[str]:
+        """Names of the figures that the model of the newest query gave each slice."""
+        return self._database.read(overview.measures)
+
+    def case_means(self, measure: str) -> dict[str, float]:
+        """Mean of a figure over each case's slices, by that model; ``score`` is one."""
+        return self._database.read(overview.case_means, measure)
+
+    def newest_note(self, what: str, case_id: str) -> dict[str, Any] | None:
+        """What was noted last of a case."""
+        return self._database.read(overview.newest_note, what, case_id)
+
+    def counts(self) -> dict[str, int]:
+        """Slices of the newest query by state."""
+        return self._database.read(queue.counts)
+
+    def done_by(self, user: str, last: int = 100) -> list[Done]:
+        """What ``user`` handed in or set aside, newest first."""
+        return self._database.read(history.done_by, user, last)
+
+    def seconds_per_slice(self, user: str | None = None) -> list[float]:
+        """How long each of the newest answers took, newest first."""
+        return self._database.read(history.seconds_per_slice, user)
+
+    def audit(self, slice_id: str | None = None, last: int | None = None) -> list[Entry]:
+        """The audit log, in order."""
+        return self._database.read(audit.load, slice_id, last)
+
+    def note(self, who: str, what: str, slice_id: str | None = None, detail: Mapping[str, Any] | None = None) -> None:
+        """Add a line to the audit log."""
+        self._database.write(audit.note, who, what, slice_id, None, detail)
+
+    # Jobs
+
+    def add_job(self, kind: str, user: str) -> Job:
+        """A new job; StudyBusy where one is under way."""
+        return self._database.write(jobs.add, kind, user)
+
+    def jobs(self) -> list[Job]:
+        """The newest jobs, newest first."""
+        return self._database.read(jobs.load)
+
+    def job(self, job_id: int) -> Job:
+        """The job; StudyError if there is none."""
+        return self._database.read(jobs.load_one, job_id)
+
+    def begin_job(self, job_id: int, process: str) -> Job:
+        """Mark a queued job as running."""
+        return self._database.write(jobs.begin, job_id, process)
+
+    def report_job(self, job_id: int, progress: Mapping[str, Any]) -> bool:
+        """Note how far the job is; True where it is to end."""
+        return self._database.write(jobs.report, job_id, progress)
+
+    def end_job(self, job_id: int, state: JobState, message: str) -> None:
+        """Mark the job as ended."""
+        self._database.write(jobs.end, job_id, state, message)
+
+    def cancel_job(self, job_id: int, user: str) -> Job:
+        """Ask the job to end."""
+        return self._database.write(jobs.cancel, job_id, user)
+
+    def _next(self, connection: sa.Connection, user: str, tab: str, ahead: bool) -> Given | None:
+        leases.lapse(connection)
+        mine = leases.held_by(connection, user, ("answer", "second"))
+        if len(mine) > int(ahead):
+            return self._given(connection, mine[int(ahead)], user, tab)
+        if ahead and queue.counts(connection).get("queried", 0) <= _AHEAD_LEAVES:
+            return None
+        wanted = queue.next_to_answer(connection, user, self.reading)
+        if wanted is not None:
+            taken = leases.take(connection, wanted.slice_id, user, "answer", tab, self.reading.lease_s)
+            return Given(taken, elsewhere=False)
+        again = queue.next_to_read_again(connection, user, self.reading)
+        if again is None:
+            return None
+        return Given(leases.take(connection, again, user, "second", tab, self.reading.lease_s), elsewhere=False)
+
+    def _next_review(self, connection: sa.Connection, user: str, tab: str) -> Given | None:
+        leases.lapse(connection)
+        mine = leases.held_by(connection, user, ("review",))
+        if mine:
+            return self._given(connection, mine[0], user, tab)
+        open_ones = {one.slice_id for one in reviews.disagreements(connection, self.reading.agreement)}
+        found = queue.next_to_review(connection, user, self.reading, open_ones)
+        if found is None:
+            return None
+        return Given(leases.take(connection, found, user, "review", tab, self.reading.lease_s), elsewhere=False)
+
+    def _given(self, connection: sa.Connection, lease: Lease, user: str, tab: str) -> Given:
+        if lease.tab != tab and leases.is_silent(lease, self.reading.lease_s):
+            leases.adopt(connection, user, tab, self.reading.lease_s)
+            return Given(lease, elsewhere=False)
+        return Given(lease, elsewhere=lease.tab != tab)
+
+
+def _take_case(connection: sa.Connection, case_id: str, user: str, tab: str, lease_s: float) -> list[str]:
+    leases.lapse(connection)
+    for slice_id in queue.queued_of(connection, case_id):
+        leases.take(connection, slice_id, user, "answer", tab, lease_s)
+    mine = leases.held_by(connection, user, ("answer", "second"))
+    ids = [one.slice_id for one in mine if parse_slice_id(one.slice_id)[0] == case_id]
+    return sorted(ids, key=parse_slice_id)
+
+
+def _give_back(connection: sa.Connection, slice_id: str, user: str, tab: str) -> None:
+    leases.give_back(connection, leases.require(connection, slice_id, user, tab), "given back")
+
+
+def _save_draft(
+    connection: sa.Connection, slice_id: str, user: str, tab: str, planes: dict[int, NDArray[np.uint8]], lease_s: float
+) -> None:
+    """A draft whose lease lapsed is kept as well; only another tab of the same person is refused."""
+    lapsed: LeaseError | None = None
+    try:
+        leases.require(connection, slice_id, user, tab)
+    except LeaseError as error:
+        if error.kind not in ("lapsed", "taken"):
+            raise
+        lapsed = error
+    drafts.save(connection, slice_id, user, planes)
+    if lapsed is None:
+        leases.renew(connection, user, tab, lease_s)

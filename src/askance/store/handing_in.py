@@ -1,0 +1,164 @@
+"""Handing in: what becomes of a slice when the person who has it in hand is done with it.
+
+Nothing that was drawn is dropped. An answer that comes after its lease lapsed is a version; where another answer stands
+already, that one is stated again after it, so that it goes on standing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+
+from askance.config import ReadingConfig
+from askance.errors import LeaseError
+from askance.records import Annotation, State
+from askance.store import answers, arrays, audit, drafts, leases, reviews, slices
+from askance.store.answers import Answer, SetAside, SetAsideState
+from askance.store.database import utc_now
+from askance.store.leases import Lease
+from askance.store.queue import wants_second
+
+Outcome = Literal["accepted", "answered", "in_review", "late"]
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """What came of an answer: the versions stored, and where the asked slice stands now."""
+
+    versions: tuple[Annotation, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Handing:
+    """An answer on its way in. ``answer`` is of the slice in hand, ``others`` are slices that were drawn on beside it.
+
+    ``dice`` is the agreement with the first reader, where this is a second reading.
+    """
+
+    user: str
+    tab: str | None
+    answer: Answer
+    others: tuple[Answer, ...] = ()
+    dice: float | None = None
+
+
+def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: int, reading: ReadingConfig) -> HandedIn:
+    """Store the answer and the slices drawn on beside it, and move the asked slice on.
+
+    Raises:
+        LeaseError: the slice was never this person's, or is open in another tab.
+        AnswerError: it does not fit the slice.
+    """
+    slice_id = handing.answer.slice_id
+    before = _latest(connection, slice_id)
+    try:
+        lease: Lease | None = leases.require(connection, slice_id, handing.user, handing.tab)
+    except LeaseError as error:
+        if error.kind not in ("lapsed", "taken"):
+            raise
+        lease = None
+    outcome = _outcome(connection, slice_id, lease, reading, handing.dice)
+    saved = _save(connection, folder, [handing.answer], classes, None if outcome == "late" else outcome)
+    if outcome == "late" and before is not None:
+        _state_again(connection, folder, before)
+    if lease is not None:
+        leases.end(connection, lease, "answered")
+    if lease is not None and lease.purpose == "second" and before is not None:
+        reviews.note(connection, saved[0], before.version, handing.user, "second", handing.dice)
+    for other in handing.others:
+        saved += _save_beside(connection, folder, other, classes)
+    drafts.drop(connection, slice_id, handing.user)
+    for one in saved:
+        came_from = before.version if before is not None and one.slice_id == slice_id else None
+        audit.note(connection, handing.user, "answered", one.slice_id, came_from, {"version": one.version, "to": outcome})
+    return HandedIn(tuple(saved), outcome)
+
+
+def keep(connection: sa.Connection, folder: Path, given: Sequence[Answer], classes: int) -> None:
+    """Store labels of slices that nobody asked this person for."""
+    for answer in given:
+        for one in _save_beside(connection, folder, answer, classes):
+            audit.note(connection, answer.author, "answered", one.slice_id, None, {"version": one.version, "to": "beside"})
+
+
+def set_aside(connection: sa.Connection, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:
+    """Skip the slice, or flag it as unreadable; the draft is kept.
+
+    Raises:
+        LeaseError: it is not in this person's hands.
+    """
+    lease = leases.require(connection, slice_id, user, tab)
+    answers.set_aside(connection, SetAside(slice_id, state, reason, user, utc_now()))
+    leases.end(connection, lease, state)
+    audit.note(connection, user, state, slice_id, detail={"reason": reason})
+
+
+def reopen(connection: sa.Connection, slice_id: str, user: str, tab: str, lease_s: float) -> Lease:
+    """Take an earlier answer back in hand, to change it; its versions stay.
+
+    Raises:
+        LeaseError: it was never this person's, or is in somebody's hands.
+        StudyError: it is not answered.
+    """
+    if not leases.ever_held(connection, slice_id, user):
+        raise LeaseError("never", f"slice {slice_id!r} was not answered by {user}")
+    latest = _latest(connection, slice_id)
+    lease = leases.take(connection, slice_id, user, "answer", tab, lease_s)
+    audit.note(connection, user, "reopened", slice_id, latest.version if latest else None)
+    return lease
+
+
+def _outcome(
+    connection: sa.Connection, slice_id: str, lease: Lease | None, reading: ReadingConfig, dice: float | None
+) -> Outcome:
+    state = slices.states_of(connection, [slice_id])[slice_id]
+    if lease is None and state != "queried":
+        return "late"
+    if lease is not None and lease.purpose == "second":
+        if dice is not None and dice < reading.agreement:
+            return "in_review"
+        return "answered" if reading.review else "accepted"
+    return "answered" if reading.review or wants_second(slice_id, reading) else "accepted"
+
+
+def _save(
+    connection: sa.Connection, folder: Path, given: Sequence[Answer], classes: int, to: State | None
+) -> list[Annotation]:
+    """The versions; a slice in review is reached by way of answered."""
+    encoded = [answers.encode(answer, classes) for answer in given]
+    first: State | None = "answered" if to == "in_review" else to
+    saved = answers.save(connection, folder, given, encoded, first)
+    if to == "in_review":
+        slices.advance(connection, [answer.slice_id for answer in given], to)
+    return saved
+
+
+def _save_beside(connection: sa.Connection, folder: Path, answer: Answer, classes: int) -> list[Annotation]:
+    """A slice that was drawn on while another was asked: an answer like any, unless somebody else has it in hand."""
+    before = _latest(connection, answer.slice_id)
+    state = slices.states_of(connection, [answer.slice_id])[answer.slice_id]
+    free = state in ("pool", "queried", "skipped") or (state == "accepted" and _authored(before, answer.author))
+    saved = _save(connection, folder, [answer], classes, "accepted" if free else None)
+    if not free and before is not None:
+        _state_again(connection, folder, before)
+    return saved
+
+
+def _authored(annotation: Annotation | None, author: str) -> bool:
+    return annotation is not None and annotation.author == author
+
+
+def _state_again(connection: sa.Connection, folder: Path, one: Annotation) -> None:
+    """``one`` as the newest version, word for word."""
+    labels = arrays.read(folder / one.path, one.sha256, "labels")
+    again = Answer(one.slice_id, labels, one.author, one.effort, one.proposal)
+    answers.save(connection, folder, [again], [arrays.encode(labels=labels)], None)
+
+
+def _latest(connection: sa.Connection, slice_id: str) -> Annotation | None:
+    return next(iter(answers.load(connection, [slice_id])), None)

@@ -1,0 +1,116 @@
+"""Who may what, and what a bad guest gets: a clear refusal, nothing changed, no path and no traceback."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from served import People
+
+from askance.errors import UsageError
+from askance.server.guarding import HEADERS
+from askance.server.serving import Address, require_private
+
+ADMINS = [
+    ("GET", "/api/jobs"),
+    ("POST", "/api/jobs"),
+    ("GET", "/api/users"),
+    ("GET", "/api/audit"),
+    ("GET", "/api/jobs/1/log"),
+]
+REVIEWERS = [("POST", "/api/review/next"), ("GET", "/api/review/disagreements"), ("POST", "/api/review/accept")]
+
+
+def test_without_a_working_token_nothing_is_told(people: People) -> None:
+    for path in ("/api/me", "/api/progress", "/api/view?slice=p1/2/0"):
+        assert people.anna.client.get(path).status_code == 401
+    people.store.desk.revoke_user("anna", "ada")
+    people.ben.token = people.store.desk.add_user("ben", "expert", -1, "ada")
+    for person in (people.anna, people.ben):
+        assert person.ask("GET", "/api/me").status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path"), ADMINS + REVIEWERS)
+def test_an_expert_may_not_do_what_is_an_admins_or_a_reviewers(people: People, method: str, path: str) -> None:
+    answer = people.anna.ask(method, path, json={"tab": "t", "slice": "p1/2/0"})
+    assert answer.status_code == 403
+    assert "anna is expert" in answer.json()["error"]
+
+
+def test_a_link_signs_a_browser_in_and_the_cookie_is_kept_from_scripts(people: People) -> None:
+    client = people.anna.client
+    answer = client.get("/enter", params={"token": people.anna.token}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert client.get("/api/me").json()["user"] == "anna"
+    assert client.get("/enter", params={"token": "wrong"}).status_code == 401
+
+
+def test_a_page_of_another_site_changes_nothing(people: People) -> None:
+    client = people.anna.client
+    client.get("/enter", params={"token": people.anna.token}, follow_redirects=False)
+    for headers in ({}, {"X-Askance": "1", "Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+        answer = client.post("/api/next", json={"tab": "t"}, headers=headers)
+        assert answer.status_code == 403, headers
+    assert "leased" not in people.store.desk.counts()
+    assert client.post("/api/next", json={"tab": "t"}, headers={"X-Askance": "1"}).status_code == 200
+
+
+def test_every_answer_forbids_framing_and_foreign_scripts(people: People) -> None:
+    for path in ("/", "/api/health", "/api/me", "/nowhere"):
+        headers = people.anna.client.get(path).headers
+        assert {name: headers[name] for name in HEADERS} == HEADERS
+        assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+    "name", ["p1/2/99", "../../etc/passwd", "/etc/passwd/2/0", "p4/2/0", "p1/0/1", "a/b", "p1/2/x", "p1/2/\0", "p1/2/-1"]
+)
+def test_a_slice_that_is_none_is_refused_without_a_path(people: People, name: str) -> None:
+    for method, path in (("GET", "/api/view"), ("GET", "/api/versions"), ("PUT", "/api/draft"), ("POST", "/api/submit")):
+        answer = people.ada.ask(method, path, params={"slice": name, "tab": "t"})
+        assert answer.status_code == 422, (path, answer.text)
+        assert str(people.store.folder) not in answer.text
+        assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/../app.py", "/assets/%2e%2e/app.py", "/assets//etc/passwd", "/assets/..%2fapp.py"]
+)
+def test_no_file_beside_the_page_is_served(people: People, path: str) -> None:
+    assert people.anna.client.get(f"/assets/{path}").status_code == 404
+
+
+def test_a_body_larger_than_allowed_is_refused(people: People) -> None:
+    where = {"slice": people.anna.next(), "tab": people.anna.tab}
+    assert people.anna.ask("POST", "/api/submit", params=where, content=b"\0" * (8 * 2**20 + 1)).status_code == 413
+
+
+def test_a_missing_source_is_told_without_its_path(people: People, tmp_path: Path) -> None:
+    for case in people.store.cases("learn"):
+        gone = tuple(replace(one, path=tmp_path / "gone" / "x_0000.nii.gz") for one in case.images)
+        people.store.replace_case(replace(case, images=gone))
+    answer = people.anna.ask("GET", "/api/view", params={"slice": people.anna.next()})
+    assert answer.status_code == 503
+    assert "gone" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("address", "open_to_all"),
+    [
+        (Address(), False),
+        (Address(host="::1"), False),
+        (Address(host="0.0.0.0"), True),
+        (Address(host="example.org"), True),
+        (Address(host="0.0.0.0", behind_proxy=True), False),
+        (Address(host="0.0.0.0", certificate=Path("c"), key=Path("k")), False),
+        (Address(certificate=Path("c")), True),
+    ],
+)
+def test_the_server_does_not_stand_open_on_a_network(address: Address, open_to_all: bool) -> None:
+    if not open_to_all:
+        require_private(address)
+        return
+    with pytest.raises(UsageError, match="--"):
+        require_private(address)

@@ -1,0 +1,159 @@
+"""An expert at work through the API: the next slice, its view, drafts, answers, going back."""
+
+import nibabel as nib
+import numpy as np
+from served import People, upload
+
+from askance.records import parse_slice_id
+from made_studies import truth_of
+
+
+def index_of(slice_id: str) -> int:
+    return parse_slice_id(slice_id)[2]
+
+
+def assisted(people: People) -> str:
+    """The next slice that comes with a proposal."""
+    return people.anna.next()
+
+
+def test_the_next_slice_comes_with_image_neighbours_proposal_and_score_map(people: People) -> None:
+    slice_id = assisted(people)
+    header, sections = people.anna.view(slice_id, reach=1)
+    image = nib.Nifti1Image.from_bytes(sections["image"])
+    columns, rows, layers = image.shape
+    assert (columns, rows) == (24, 32)
+    assert layers == len(header["planes"]) <= 3
+    assert header["planes"][header["place"]]["index"] == index_of(slice_id)
+    assert len(sections["labels"]) == columns * rows * layers
+    assert len(sections["proposal"]) == len(sections["doubt"]) == columns * rows
+    assert header["asked"]["reason"]
+    assert header["state"] == "leased"
+
+
+def test_the_image_and_the_labels_lie_where_the_file_has_them(people: People) -> None:
+    slice_id = assisted(people)
+    case, _, index = parse_slice_id(slice_id)
+    _, sections = people.anna.view(slice_id)
+    image = nib.Nifti1Image.from_bytes(sections["image"])
+    (path,) = [source.path for source in people.store.case(case).images]
+    wanted = nib.as_closest_canonical(nib.load(path))
+    assert np.allclose(image.affine, wanted.affine)
+    assert np.array_equal(np.asarray(image.dataobj), np.asarray(wanted.dataobj))
+    drawn = np.zeros((24, 32), np.uint8)
+    drawn[3, 20] = 2
+    assert people.anna.send("submit", slice_id, {index: drawn}).json()["outcome"] == "accepted"
+    saved = people.store.annotation(slice_id)
+    assert saved is not None
+    labels = people.store.read_annotation(saved)
+    assert np.argwhere(labels).tolist() == [[3, 20]]
+    assert saved.author == "anna"
+    assert saved.effort is not None
+    assert saved.effort.changed_voxels > 0
+
+
+def test_a_proposal_that_is_right_is_taken_by_one_call(people: People) -> None:
+    slice_id = assisted(people)
+    _, sections = people.anna.view(slice_id)
+    assert people.anna.post("accept_proposal", slice=slice_id).json()["outcome"] == "accepted"
+    saved = people.store.annotation(slice_id)
+    assert saved is not None
+    assert saved.effort is not None
+    assert saved.effort.changed_voxels == 0
+    assert people.store.read_annotation(saved).tobytes(order="F") == sections["proposal"]
+
+
+def test_drafts_come_back_after_a_reload_with_what_was_drawn_beside(people: People) -> None:
+    slice_id = assisted(people)
+    index = index_of(slice_id)
+    beside = index + 1 if index < 5 else index - 1
+    drawn = {index: np.full((24, 32), 1, np.uint8), beside: np.full((24, 32), 2, np.uint8)}
+    assert people.anna.send("draft", slice_id, drawn, "PUT").status_code == 200
+    header, sections = people.anna.view(slice_id, reach=1)
+    labels = np.frombuffer(sections["labels"], np.uint8).reshape((24, 32, -1), order="F")
+    sources = {plane["index"]: plane["source"] for plane in header["planes"]}
+    assert (sources[index], sources[beside]) == ("draft", "draft")
+    assert (labels[..., header["place"]] == 1).all()
+    answer = people.anna.send("submit", slice_id, drawn).json()
+    assert sorted(index_of(one["slice"]) for one in answer["versions"]) == sorted([index, beside])
+    assert people.store.desk.draft(slice_id, "anna") == {}
+
+
+def test_two_experts_work_on_different_slices_until_the_query_is_done(people: People) -> None:
+    seen = []
+    while True:
+        for person in (people.anna, people.ben):
+            told = person.post("next").json()
+            if told["kind"] != "slice":
+                assert told["kind"] in ("others", "finished")
+                continue
+            seen.append(told["slice"])
+        if people.store.desk.counts().get("queried", 0) == 0:
+            break
+        for person, slice_id in ((people.anna, seen[-2]), (people.ben, seen[-1])):
+            case, _, index = parse_slice_id(slice_id)
+            assert person.send("submit", slice_id, {index: truth_of(case)[..., index]}).status_code == 200
+    assert len(seen) == len(set(seen))
+
+
+def test_skip_unreadable_and_reopen(people: People) -> None:
+    first = people.anna.next()
+    assert people.anna.post("aside", slice=first, state="skipped", reason="motion").status_code == 200
+    second = people.anna.next()
+    assert people.anna.post("aside", slice=second, state="unreadable", reason="noise").status_code == 200
+    assert [one["state"] for one in people.anna.ask("GET", "/api/mine").json()] == ["unreadable", "skipped"]
+    assert people.anna.post("reopen", slice=first).json()["slice"] == first
+    assert people.anna.send("submit", first, {index_of(first): np.zeros((24, 32))}).json()["outcome"] == "accepted"
+    assert people.ben.post("reopen", slice=first).status_code == 409
+
+
+def test_a_second_tab_is_told_and_the_first_one_learns_that_it_was_left(people: People) -> None:
+    slice_id = people.anna.next()
+    first, people.anna.tab = people.anna.tab, "other"
+    assert people.anna.post("next").json()["kind"] == "elsewhere"
+    assert people.anna.post("adopt").status_code == 200
+    people.anna.tab = first
+    refused = people.anna.send("draft", slice_id, {index_of(slice_id): np.zeros((24, 32))}, "PUT")
+    assert (refused.status_code, refused.json()["kind"]) == (409, "other_tab")
+
+
+def test_a_reviewer_sees_what_others_answered_and_an_expert_only_what_was_given(people: People) -> None:
+    slice_id = people.anna.next()
+    assert people.ben.ask("GET", "/api/view", params={"slice": slice_id}).status_code == 422
+    assert people.rita.ask("GET", "/api/view", params={"slice": slice_id}).status_code == 200
+    people.anna.send("submit", slice_id, {index_of(slice_id): np.ones((24, 32))})
+    assert len(people.rita.ask("GET", "/api/versions", params={"slice": slice_id}).json()) == 1
+    body = people.rita.ask("GET", "/api/version", params={"slice": slice_id, "number": 1}).content
+    assert set(body) == {1}
+
+
+def test_progress_says_what_is_left_and_what_labels_are_worth(people: People) -> None:
+    before = people.anna.ask("GET", "/api/progress").json()
+    people.anna.post("accept_proposal", slice=people.anna.next())
+    after = people.anna.ask("GET", "/api/progress").json()
+    assert after["left"] == before["left"] - 1
+    assert after["mine"] == 1
+    assert after["seconds_per_slice"] >= 0
+    assert len(after["curve"]) == 1
+    assert after["advice"]["sentence"]
+
+
+def test_a_body_is_what_the_page_sends_and_nothing_else(people: People) -> None:
+    slice_id = people.anna.next()
+    index, good = index_of(slice_id), np.zeros((24, 32), np.uint8)
+    where = {"slice": slice_id, "tab": people.anna.tab}
+    bad = [
+        b"",
+        b"\xff\xff\xff\xff",
+        upload({index: good})[:-9],
+        upload({index: np.zeros((9, 9))}),
+        upload({99: good}),
+        upload({index: np.full((24, 32), 9)}),
+        b"\x02\0\0\0[]" + upload({index: good}),
+        b"\x0c\0\0\0" + b'{"planes":7}',
+    ]
+    for body in bad:
+        answer = people.anna.ask("POST", "/api/submit", params=where, content=body)
+        assert answer.status_code == 422, body
+        assert set(answer.json()) == {"error"}
+    assert people.store.annotation(slice_id) is None

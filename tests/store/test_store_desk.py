@@ -1,0 +1,245 @@
+"""People at a study's desk: who may, who has which slice in hand, what becomes of what they draw."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from store_studies import case, labels, query, settings
+
+from askance.errors import AccessError, LeaseError, StudyBusy, StudyError, UsageError
+from askance.store.answers import Answer
+from askance.store.handing_in import Handing
+from askance.store.queue import Wanted, choose, wants_second
+from askance.store.store import Store
+
+IDS = ["c1/2/0", "c2/2/0", "c1/2/1", "c2/2/1", "c1/2/2"]
+
+
+def made(folder: Path, **reading: object) -> Store:
+    store = Store.create(folder, settings(reading=reading), [case("c1"), case("c2"), case("t1", "test")])
+    store.save_query(query(IDS))
+    for name, role in (("anna", "expert"), ("ben", "expert"), ("rita", "reviewer"), ("ada", "admin")):
+        store.desk.add_user(name, role, 1, "test")  # type: ignore[arg-type]
+    return store
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Store]:
+    with made(tmp_path / "study") as store:
+        yield store
+
+
+def taken(store: Store, user: str, tab: str = "t", ahead: bool = False) -> str:
+    given = store.desk.next(user, tab, ahead)
+    assert given is not None
+    return given.lease.slice_id
+
+
+def submit(store: Store, user: str, slice_id: str, seed: int = 0, tab: str = "t", **more: object) -> str:
+    handing = Handing(user, tab, Answer(slice_id, labels(seed), user), **more)  # type: ignore[arg-type]
+    return store.desk.submit(handing).outcome
+
+
+def forget(store: Store) -> None:
+    """All leases lapse, as if their time was over."""
+    with closing(sqlite3.connect(store.folder / "study.db")) as connection, connection:
+        connection.execute("UPDATE leases SET expires_at = '2000' WHERE ended IS NULL")
+
+
+def test_a_token_is_known_until_it_is_revoked_or_expires(asked: Store) -> None:
+    token = asked.desk.add_user("cleo", "expert", 1, "ada")
+    assert asked.desk.user_of(token).may("expert")
+    assert not asked.desk.user_of(token).may("reviewer")
+    asked.desk.revoke_user("cleo", "ada")
+    late = asked.desk.add_user("cleo", "expert", -1, "ada")
+    for wrong in (token, late, "", "\ud800"):
+        with pytest.raises(AccessError, match="does not work"):
+            asked.desk.user_of(wrong)
+    assert token.encode() not in (asked.folder / "study.db").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "dataset", "a" * 65, "a\nb"])
+def test_a_name_that_could_be_mistaken_is_refused(asked: Store, name: str) -> None:
+    with pytest.raises(UsageError):
+        asked.desk.add_user(name, "expert", 1, "ada")
+
+
+def test_no_two_people_get_the_same_slice(asked: Store) -> None:
+    assert {taken(asked, "anna"), taken(asked, "ben")} == {"c1/2/0", "c2/2/0"}
+    assert asked.state("c1/2/0") == "leased"
+
+
+def test_the_same_person_gets_what_is_in_hand_and_one_ahead(asked: Store) -> None:
+    assert [taken(asked, "anna"), taken(asked, "anna")] == ["c1/2/0", "c1/2/0"]
+    ahead = taken(asked, "anna", ahead=True)
+    assert ahead != "c1/2/0"
+    assert submit(asked, "anna", "c1/2/0") == "accepted"
+    assert taken(asked, "anna") == ahead
+
+
+def test_a_slice_of_the_same_case_comes_first_where_that_costs_little() -> None:
+    queue = [Wanted("b/2/0", "b", 1.0), Wanted("c/2/0", "c", 0.9), Wanted("a/2/4", "a", 0.8)]
+    assert [choose(queue, "a", cost).slice_id for cost in (0.1, 0.25)] == ["b/2/0", "a/2/4"]  # type: ignore[union-attr]
+    assert choose([], "a", 1.0) is None
+
+
+def test_another_tab_of_the_same_person_is_told_and_may_take_over(asked: Store) -> None:
+    slice_id = taken(asked, "anna", "one")
+    given = asked.desk.next("anna", "two")
+    assert given is not None
+    assert given.elsewhere
+    asked.desk.adopt("anna", "two")
+    with pytest.raises(LeaseError, match="another tab") as caught:
+        asked.desk.save_draft(slice_id, "anna", "one", {0: labels(0)})
+    assert caught.value.kind == "other_tab"
+    asked.desk.save_draft(slice_id, "anna", "two", {0: labels(0)})
+
+
+def test_a_lapsed_lease_goes_back_and_its_draft_and_answer_are_kept(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    forget(asked)
+    assert taken(asked, "ben") == slice_id
+    asked.desk.save_draft(slice_id, "anna", "t", {0: labels(3)})
+    assert np.array_equal(asked.desk.draft(slice_id, "anna")[0], labels(3))
+    assert submit(asked, "ben", slice_id, 1) == "accepted"
+    assert submit(asked, "anna", slice_id, 2) == "late"
+    versions = asked.desk.versions(slice_id)
+    assert [one.author for one in versions] == ["ben", "anna", "ben"]
+    assert np.array_equal(asked.read_annotation(versions[-1]), labels(1))
+
+
+def test_a_late_answer_stands_where_nobody_else_answered(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    forget(asked)
+    asked.desk.next("ben", "t")
+    asked.desk.give_back(slice_id, "ben", "t")
+    assert submit(asked, "anna", slice_id) == "accepted"
+
+
+def test_a_slice_that_was_never_given_takes_no_answer(asked: Store) -> None:
+    with pytest.raises(LeaseError, match="not given"):
+        submit(asked, "anna", "c2/2/1")
+
+
+def test_an_answer_can_be_reopened_and_lapses_back(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    submit(asked, "anna", slice_id, 1)
+    asked.desk.reopen(slice_id, "anna", "t")
+    assert asked.state(slice_id) == "leased"
+    forget(asked)
+    taken(asked, "ben")
+    assert asked.state(slice_id) == "accepted"
+    asked.desk.reopen(slice_id, "anna", "t")
+    submit(asked, "anna", slice_id, 2)
+    assert [one.version for one in asked.desk.versions(slice_id)] == [1, 2]
+    with pytest.raises(LeaseError):
+        asked.desk.reopen(slice_id, "ben", "t")
+
+
+def test_skipping_needs_a_reason_and_can_be_taken_back(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    with pytest.raises(StudyError, match="reason"):
+        asked.desk.set_aside(slice_id, "skipped", " ", "anna", "t")
+    asked.desk.set_aside(slice_id, "skipped", "motion", "anna", "t")
+    assert asked.set_asides()[slice_id].reason == "motion"
+    asked.desk.reopen(slice_id, "anna", "t")
+    assert submit(asked, "anna", slice_id) == "accepted"
+    assert asked.set_asides() == {}
+    assert [one.how for one in asked.desk.done_by("anna")] == ["answered"]
+
+
+def test_a_slice_drawn_on_beside_is_kept_as_a_version(asked: Store) -> None:
+    slice_id, theirs = taken(asked, "anna"), taken(asked, "ben")
+    others = (Answer("c1/2/4", labels(4), "anna"), Answer(theirs, labels(5), "anna"))
+    submit(asked, "anna", slice_id, others=others)
+    assert (asked.state("c1/2/4"), asked.state(theirs)) == ("accepted", "leased")
+    assert submit(asked, "ben", theirs, 6) == "accepted"
+    newest = asked.annotation(theirs)
+    assert newest is not None
+    assert (newest.author, newest.version) == ("ben", 2)
+
+
+def test_two_readers_who_agree_are_done_and_who_do_not_are_settled(tmp_path: Path) -> None:
+    with made(tmp_path / "study", second_reader=1.0, agreement=0.8) as store:
+        for dice, state in ((0.9, "accepted"), (0.5, "in_review")):
+            slice_id = taken(store, "anna")
+            assert submit(store, "anna", slice_id, 1) == "answered"
+            while (given := store.desk.next("ben", "t")) and given.lease.purpose == "answer":
+                store.desk.set_aside(given.lease.slice_id, "skipped", "later", "ben", "t")
+            assert given is not None
+            assert given.lease.slice_id == slice_id
+            assert submit(store, "ben", slice_id, 2, dice=dice) == state
+            for one in [one for one, now in store.states().items() if now == "skipped"]:
+                store.desk.reopen(one, "ben", "t")
+                store.desk.give_back(one, "ben", "t")
+            if state == "accepted":
+                with closing(sqlite3.connect(store.folder / "study.db")) as connection, connection:
+                    connection.execute("UPDATE slices SET state = 'queried' WHERE state = 'skipped'")
+        (open_one,) = store.desk.disagreements()
+        assert (open_one.version, open_one.other, open_one.dice) == (2, 1, 0.5)
+        saved = store.desk.settle(open_one.slice_id, 1, "ada")
+        assert (saved.author, saved.version, store.state(open_one.slice_id)) == ("ada", 3, "accepted")
+        assert np.array_equal(store.read_annotation(saved), labels(1))
+
+
+def test_a_reviewer_accepts_or_corrects_what_others_answered(tmp_path: Path) -> None:
+    with made(tmp_path / "study", review=True) as store:
+        slices = [taken(store, "anna") for _ in range(2) if submit(store, "anna", taken(store, "anna"), 1) == "answered"]
+        submit(store, "anna", slices[-1], 1)
+        first = store.desk.next_review("rita", "t")
+        assert first is not None
+        assert (store.state(first.lease.slice_id), store.desk.next_review("anna", "t")) == ("in_review", None)
+        store.desk.accept(first.lease.slice_id, "rita", "t")
+        second = store.desk.next_review("rita", "t")
+        assert second is not None
+        store.desk.correct(Answer(second.lease.slice_id, labels(9), "rita"), "t", 0.7)
+        assert {store.state(one.lease.slice_id) for one in (first, second)} == {"accepted"}
+        assert [one.kind for one in store.desk.reviews()] == ["accepted", "corrected"]
+
+
+def test_second_readings_are_a_share_that_hangs_on_the_slice_alone() -> None:
+    reading = settings(reading={"second_reader": 0.3}).reading
+    chosen = [one for one in (f"c/2/{k}" for k in range(1000)) if wants_second(one, reading)]
+    assert 250 < len(chosen) < 350
+    assert not wants_second("c/2/0", settings().reading)
+
+
+def test_the_audit_log_says_who_did_what_from_which_version_and_refuses_changes(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    submit(asked, "anna", slice_id, 1)
+    asked.desk.reopen(slice_id, "anna", "t")
+    submit(asked, "anna", slice_id, 2)
+    told = [(one.who, one.what, one.from_version) for one in asked.desk.audit(slice_id)]
+    answered = [line for line in told if line[1] == "answered"]
+    assert answered == [("anna", "answered", None), ("anna", "answered", 1)]
+    with closing(sqlite3.connect(asked.folder / "study.db")) as connection:
+        for statement in ("UPDATE audit SET who = 'x'", "DELETE FROM audit"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
+
+
+def test_one_job_at_a_time_and_what_ended_stays_ended(asked: Store) -> None:
+    job = asked.desk.add_job("cycle", "ada")
+    with pytest.raises(StudyBusy):
+        asked.desk.add_job("cycle", "ada")
+    asked.desk.begin_job(job.id, "1234")
+    assert not asked.desk.report_job(job.id, {"stage": "train"})
+    asked.desk.cancel_job(job.id, "ada")
+    assert asked.desk.report_job(job.id, {"stage": "train", "done": 3})
+    asked.desk.end_job(job.id, "cancelled", "as wanted")
+    asked.desk.end_job(job.id, "done", "too late")
+    assert asked.desk.job(job.id).message == "as wanted"
+    assert asked.desk.add_job("cycle", "ada").state == "queued"
+
+
+def test_the_time_per_slice_counts_from_the_answer_before(asked: Store) -> None:
+    first, second = taken(asked, "anna"), taken(asked, "anna", ahead=True)
+    with closing(sqlite3.connect(asked.folder / "study.db")) as connection, connection:
+        connection.execute("UPDATE leases SET taken_at = '2020-01-01T00:00:00.000+00:00'")
+    submit(asked, "anna", first)
+    submit(asked, "anna", second)
+    newest, oldest = asked.desk.seconds_per_slice("anna")
+    assert newest < 60 < oldest

@@ -1,0 +1,74 @@
+// Questions and lists that stand over the page. Text only: nothing that comes from elsewhere is taken as HTML.
+
+/** An element with attributes and children. */
+export function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name)
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value)
+    else if (value !== null && value !== false) element.setAttribute(key, value === true ? '' : value)
+  }
+  element.append(...children.filter((one) => one !== null))
+  return element
+}
+
+const dialog = () => document.getElementById('dialog')
+
+/** Show `content` with buttons [text, value, is main]; gives back the chosen value, null for Escape. */
+export function ask(title, content, buttons) {
+  const box = dialog()
+  if (box.open) box.close()
+  return new Promise((resolve) => {
+    const choose = (value) => () => {
+      box.returnValue = ''
+      resolve(value)
+      box.close()
+    }
+    const row = make('div', { class: 'buttons' })
+    for (const [text, value, main] of buttons) {
+      row.append(make('button', { class: main ? 'main' : null, autofocus: main ?? false, onclick: choose(value) }, text))
+    }
+    box.replaceChildren(make('h2', { id: 'dialog-title' }, title), ...[content].flat(), row)
+    box.onclose = () => resolve(null)
+    box.showModal()
+  })
+}
+
+/** A reason, typed or picked; null where it was not given. */
+export async function askReason(title, usual) {
+  const input = make('input', { type: 'text', id: 'reason', maxlength: 500, 'aria-label': 'Reason', list: 'usual' })
+  const list = make('datalist', { id: 'usual' }, ...usual.map((one) => make('option', { value: one })))
+  const picks = make('div', { class: 'row' }, ...usual.map((one) => make('button', { onclick: () => { input.value = one } }, one)))
+  input.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') dialog().querySelector('button.main').click()
+  })
+  const label = make('label', { for: 'reason' }, 'Reason')
+  const chosen = await ask(title, [picks, label, input, list], [['Cancel', false], [title, true, true]])
+  return chosen ? input.value.trim() || null : null
+}
+
+const HELP = [
+  ['Enter', 'submit (or close the polygon)'],
+  ['A', 'the proposal is right as it is; in review: accept'],
+  ['S, U', 'skip with a reason, flag as unreadable'],
+  ['L', 'my earlier answers: go back and change one'],
+  ['1 … 9', 'class to draw'],
+  ['B, E, F, G', 'brush, eraser, fill, polygon'],
+  ['[ and ]', 'smaller, larger brush'],
+  ['Ctrl+Z, Ctrl+Y', 'undo, redo'],
+  ['C', 'copy from the slice below'],
+  ['I', 'interpolate between the two neighbours'],
+  ['H', 'hide and show the labels'],
+  ['R', 'score map in red: where the model is unsure'],
+  ['P', 'the other two planes'],
+  ['Arrow up, down; wheel', 'neighbouring slices'],
+  ['X', 'back to the slice in question'],
+  ['+ − 0; Ctrl+wheel', 'zoom in, out, reset'],
+  ['Shift+arrows; Shift+drag', 'move the picture'],
+  ['Ctrl+arrows; right drag', 'window and level'],
+  ['?', 'this sheet'],
+]
+
+export function help() {
+  const rows = HELP.map(([key, what]) => make('tr', {}, make('td', {}, key), make('td', {}, what)))
+  return ask('Keys', make('table', {}, make('tbody', {}, ...rows)), [['Close', true, true]])
+}

@@ -1,0 +1,206 @@
+// Drawing on the viewer's labels: strokes from mouse or pen, whole-plane operations, undo and redo.
+import { between, flood, paintLine, paintPolygon } from './shapes.js'
+
+const HISTORY = 100
+
+export const TOOLS = [
+  { id: 'brush', name: 'Brush', key: 'b' },
+  { id: 'eraser', name: 'Eraser', key: 'e' },
+  { id: 'fill', name: 'Fill', key: 'f' },
+  { id: 'polygon', name: 'Polygon', key: 'g' },
+]
+
+export class Drawing {
+  /** `changed(places)` is called after every finished change. */
+  constructor(viewer, layer, changed) {
+    this.viewer = viewer
+    this.layer = layer
+    this.changed = changed
+    this.tool = 'brush'
+    this.label = 1
+    this.size = 5
+    this.enabled = false
+    this.clear()
+    layer.addEventListener('pointerdown', (event) => this.down(event))
+    layer.addEventListener('pointermove', (event) => this.move(event))
+    layer.addEventListener('pointerup', (event) => this.up(event))
+    layer.addEventListener('pointercancel', (event) => this.up(event))
+    layer.addEventListener('dblclick', () => this.closePolygon())
+    layer.addEventListener('contextmenu', (event) => event.preventDefault())
+    new ResizeObserver(() => this.paintLayer()).observe(layer)
+  }
+
+  /** Forget history and half-drawn polygons: another slice is shown. */
+  clear() {
+    this.past = []
+    this.future = []
+    this.points = []
+    this.stroke = null
+    this.cursor = null
+    this.paintLayer()
+  }
+
+  get paint() {
+    return this.tool === 'eraser' ? 0 : this.label
+  }
+
+  down(event) {
+    if (event.button !== 0 || event.shiftKey || !this.enabled) return
+    const at = this.viewer.voxelAt(event)
+    if (!at) return
+    this.layer.focus({ preventScroll: true })
+    event.preventDefault()
+    if (this.tool === 'polygon') return this.addPoint(at)
+    if (this.tool === 'fill') return this.change('fill', (plane, w, h) => flood(plane, w, h, at.map(Math.round), this.label))
+    this.layer.setPointerCapture(event.pointerId)
+    const place = this.viewer.current
+    this.stroke = { place, before: this.viewer.plane(place), plane: this.viewer.plane(place), last: at }
+    this.strokeTo(at)
+  }
+
+  move(event) {
+    this.cursor = event
+    if (this.stroke) {
+      for (const one of event.getCoalescedEvents?.() ?? [event]) {
+        const at = this.viewer.voxelAt(one, true)
+        if (at) this.strokeTo(at)
+      }
+    }
+    this.paintLayer()
+  }
+
+  up(event) {
+    if (!this.stroke) return
+    const { place, before, plane } = this.stroke
+    this.stroke = null
+    if (this.layer.hasPointerCapture(event.pointerId)) this.layer.releasePointerCapture(event.pointerId)
+    this.finish([{ place, before, after: plane }])
+  }
+
+  strokeTo(at) {
+    const { place, plane, last } = this.stroke
+    paintLine(plane, ...this.viewer.planeShape, last, at, this.size, this.paint)
+    this.stroke.last = at
+    this.viewer.setPlane(place, plane)
+    this.viewer.refresh()
+  }
+
+  addPoint(at) {
+    this.points.push(at)
+    this.paintLayer()
+  }
+
+  closePolygon() {
+    const points = this.points
+    this.points = []
+    if (points.length > 2) this.change('polygon', (plane, w, h) => paintPolygon(plane, w, h, points, this.label))
+    this.paintLayer()
+  }
+
+  /** Change the plane on the screen as a whole. */
+  change(_name, edit) {
+    if (!this.enabled) return
+    const place = this.viewer.current
+    const before = this.viewer.plane(place)
+    const after = before.slice()
+    edit(after, ...this.viewer.planeShape)
+    this.viewer.setPlane(place, after)
+    this.viewer.refresh()
+    this.finish([{ place, before, after }])
+  }
+
+  copyBelow() {
+    const below = this.viewer.current - 1
+    if (below >= 0) this.change('copy', (plane) => plane.set(this.viewer.plane(below)))
+  }
+
+  interpolate(classes) {
+    const place = this.viewer.current
+    if (place < 1 || place + 1 >= this.viewer.depth) return
+    const [low, high] = [this.viewer.plane(place - 1), this.viewer.plane(place + 1)]
+    this.change('interpolate', (plane, w, h) => plane.set(between(low, high, w, h, classes)))
+  }
+
+  finish(changes) {
+    const real = changes.filter(({ before, after }) => before.some((value, k) => value !== after[k]))
+    if (!real.length) return
+    this.past.push(real)
+    if (this.past.length > HISTORY) this.past.shift()
+    this.future = []
+    this.changed(real.map(({ place }) => place))
+  }
+
+  undo() {
+    if (this.points.length) {
+      this.points.pop()
+      return this.paintLayer()
+    }
+    this.step(this.past, this.future, 'before')
+  }
+
+  redo() {
+    this.step(this.future, this.past, 'after')
+  }
+
+  step(from, to, side) {
+    if (!this.enabled || !from.length) return
+    const changes = from.pop()
+    to.push(changes)
+    for (const change of changes) this.viewer.setPlane(change.place, change[side])
+    this.viewer.refresh()
+    this.viewer.goTo(changes[0].place)
+    this.changed(changes.map(({ place }) => place))
+  }
+
+  /** The polygon so far and the brush's outline, over the picture. */
+  paintLayer() {
+    const canvas = this.layer
+    const box = canvas.getBoundingClientRect()
+    if (canvas.width !== Math.round(box.width)) canvas.width = Math.round(box.width)
+    if (canvas.height !== Math.round(box.height)) canvas.height = Math.round(box.height)
+    const context = canvas.getContext('2d')
+    context.clearRect(0, 0, canvas.width, canvas.height)
+    context.strokeStyle = '#fff'
+    context.fillStyle = '#fff'
+    this.paintPolygonSoFar(context)
+    this.paintCursor(context, box)
+    if (this.viewer.shape) this.paintScale(context, canvas)
+  }
+
+  /** A bar of a round number of millimetres, and its length. */
+  paintScale(context, canvas) {
+    const perMm = this.viewer.pixelsPerMm()
+    if (!perMm) return
+    const long = [100, 50, 20, 10, 5].find((mm) => mm * perMm < canvas.width / 3) ?? 2
+    const [right, bottom] = [canvas.width - 40, canvas.height - 22]
+    context.lineWidth = 3
+    context.beginPath()
+    context.moveTo(right - long * perMm, bottom)
+    context.lineTo(right, bottom)
+    context.stroke()
+    context.lineWidth = 1
+    context.font = '13px system-ui, sans-serif'
+    context.fillText(`${long} mm`, right - long * perMm, bottom - 7)
+  }
+
+  paintPolygonSoFar(context) {
+    const points = (this.points ?? []).map((one) => this.viewer.pageAt(one)).filter(Boolean)
+    if (!points.length) return
+    context.beginPath()
+    points.forEach(([x, y], k) => (k ? context.lineTo(x, y) : context.moveTo(x, y)))
+    context.stroke()
+    for (const [x, y] of points) context.fillRect(x - 2, y - 2, 5, 5)
+  }
+
+  paintCursor(context, box) {
+    if (!this.cursor || !this.enabled || !['brush', 'eraser'].includes(this.tool) || !this.viewer.shape) return
+    const at = this.viewer.voxelAt(this.cursor)
+    if (!at) return
+    const [middle, edge] = [this.viewer.pageAt(at), this.viewer.pageAt([at[0] + this.size / 2, at[1]])]
+    if (!middle || !edge) return
+    const [x, y] = [this.cursor.clientX - box.left, this.cursor.clientY - box.top]
+    context.beginPath()
+    context.arc(x, y, Math.max(2, Math.abs(edge[0] - middle[0])), 0, 7)
+    context.stroke()
+  }
+}
