@@ -2,10 +2,12 @@ import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.optim import AdamW
 
-from askance.errors import FormatError
+from askance.errors import FormatError, StudyError
+from askance.learning import checkpoints
 from askance.learning.checkpoints import hash_weights, load_progress, load_weights, restore, save_progress, save_weights
 
 
@@ -142,3 +144,19 @@ def test_a_safetensors_file_that_is_no_progress_is_an_error(tmp_path, states):
     save_weights(tmp_path / "m", states, {})
     with pytest.raises(FormatError, match="the checkpoint cannot be read"):
         load_progress(tmp_path / "m" / "G.safetensors")
+
+
+def test_a_full_disk_is_one_error_and_the_last_checkpoint_stays(tmp_path, monkeypatch):
+    file, tensors = tmp_path / "progress", {"weight": torch.ones(2)}
+    save_progress(file, {"G": tensors}, {}, {"step": 1})
+
+    def full(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(StudyError, match=r"No space left on device.* make room"):
+        save_progress(file, {"G": tensors}, {}, {"step": 2})
+    with pytest.raises(StudyError, match="No space left on device"):
+        save_weights(tmp_path / "model", {"G": tensors}, {})
+    assert load_progress(file)[1]["step"] == 1
+    assert not (tmp_path / "model").exists()

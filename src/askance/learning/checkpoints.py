@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from askance.errors import FormatError
+from askance.errors import FormatError, StudyError
 
 
 def save_weights(folder: Path, networks: Mapping[str, Mapping[str, Tensor]], info: Mapping[str, Any]) -> str:
@@ -29,7 +29,7 @@ def save_weights(folder: Path, networks: Mapping[str, Mapping[str, Tensor]], inf
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for name, state in networks.items():
-        save_file(_plain(state), draft / f"{name}.safetensors")
+        _write(_plain(state), draft / f"{name}.safetensors")
     digest = hash_weights(networks)
     (draft / "model.json").write_text(json.dumps({**info, "weights_sha256": digest}, indent=1, sort_keys=True))
     for file in (*draft.iterdir(), draft):
@@ -82,7 +82,7 @@ def save_progress(
                 tensors[f"optimizer.{name}.{number}.{key}"] = torch.as_tensor(value).detach().cpu().clone().contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    save_file(tensors, draft, metadata={"about": json.dumps(dict(about))})
+    _write(tensors, draft, {"about": json.dumps(dict(about))})
     _flush(draft)
     os.replace(draft, path)
 
@@ -117,6 +117,21 @@ def restore(name: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> N
             ordered = torch.empty_like(parameter, device="cpu").copy_(value) if value.shape == parameter.shape else value
             state.setdefault(int(parts[2]), {})[parts[3]] = ordered
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+
+
+def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        StudyError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except (SafetensorError, OSError) as error:
+        raise StudyError(
+            f"{path}: cannot be written ({error}); make room, or check the folder's permissions, and run the command again: "
+            "it goes on from the last checkpoint"
+        ) from None
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
