@@ -188,3 +188,10 @@ def test_the_box_of_the_views_is_square_and_within_the_slice(rows, columns, side
 
 def test_there_is_no_box_without_foreground_in_sight():
     assert foreground_box(torch.full((2, 32, 32), 0.05), 8) is None
+
+
+def test_a_network_that_trained_on_whole_slices_predicts_whole_slices(images):
+    predictor = _predictor(_untrained((SIDE, SIDE), bias=5.0), views=1, crop=(SIDE, SIDE))
+    narrow, wide = (predictor(images, extent).probs for extent in ((9, 32), (SIDE, SIDE)))
+    assert np.array_equal(narrow, wide)
+    assert (narrow[:, 1] > 0.5).all()

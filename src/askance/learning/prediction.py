@@ -21,7 +21,7 @@ from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.fabric import make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.pieces import keep_largest
-from askance.learning.training import Shape, States, make_networks
+from askance.learning.training import Shape, States, crop_size, make_networks
 from askance.learning.views import VIEWS, View
 
 _BATCH_PIXELS = 16 * 256 * 256
@@ -67,7 +67,8 @@ class Predictor:
         self._seen = seen or Seen()
         self._fabric: Fabric = make_fabric(training.precision)
         self._views = training.views
-        self._fixed = network.generator == "pix2pix"
+        # A network that saw nothing but whole slices has learnt where in the frame things are.
+        self._fixed = crop_size(shape, network, training) == shape.size
         modules = make_networks(shape, network, training)
         self._networks = {name: self._ready(modules[name], states[name]) for name in modules if name in states}
         self._stride = int(modules["G"].stride) if not self._fixed else 1  # type: ignore[arg-type]
