@@ -305,7 +305,7 @@ def work(arguments: Arguments) -> None:
 #: The demo asks for a tenth of the phantom's slices in two queries, with schedules short enough for a coffee on 2 cores.
 DEMO_SETTINGS: dict[str, dict[str, Any]] = {
     "budget": {"base": 0.04, "total": 0.12, "cycles": 2},
-    "training": {"min_steps": 200, "max_steps": 300, "crop": [96, 96]},
+    "training": {"min_steps": 150, "max_steps": 150},
 }
 
 
