@@ -1,4 +1,4 @@
-"""What a model said of slices before the expert answered them, beside the Dice that the answers show: out of fold."""
+"""What a model said of slices before the expert answered them, beside the Dice that the answers show."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -305,7 +306,7 @@ def _states(loop: _Loop) -> States:
 
 def _bare(network: nn.Module) -> nn.Module:
     """The network without the wrappers of Fabric and of data parallelism, which put prefixes before its buffers' names."""
-    return network.module  # type: ignore[return-value]
+    return cast(nn.Module, network.module)
 
 
 def _save(loop: _Loop, run: Run) -> None:
