@@ -3,7 +3,8 @@
     python benchmarks/budget_curve.py --data DATASET --out benchmarks/results/budget_curve.jsonl --work FOLDER
 
 Every run is a study in FOLDER and goes on where it was stopped; what stands in the results is not run again. The base of a
-seed is trained once and copied, so that acquisitions differ in nothing but what they ask.
+seed is trained once and copied, so that acquisitions differ in nothing but what they ask. With ``--fold 0/5`` a fifth of
+learn's patients stands in the place of the test set: that is how settings are chosen.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from folds import fold_of, parse_fold
+
 from askance import api
 from askance.active.study import Study
 from askance.terminal import Bars
 from askance.volumes.layouts import find_dataset
 
 ACQUISITIONS = ("score", "d_raw", "random")
+_SECTIONS = ("training", "network", "grid", "pseudo")
 
 
 def main() -> None:
@@ -31,10 +35,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="studies live here until the results are in")
     parser.add_argument("--methods", nargs="+", default=[*ACQUISITIONS, "full", "paper"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--fold", type=parse_fold, help="K/N: hold out a part of learn's patients in the place of test")
     parser.add_argument("--base", type=float, default=0.025)
     parser.add_argument("--total", type=float, default=0.10)
     parser.add_argument("--cycles", type=int, default=3)
     parser.add_argument("--training", type=json.loads, default={}, help='settings of [training], as {"max_steps": 300}')
+    parser.add_argument("--network", type=json.loads, default={}, help="settings of [network]")
+    parser.add_argument("--grid", type=json.loads, default={}, help="settings of [grid]")
+    parser.add_argument("--pseudo", type=json.loads, default={}, help="settings of [pseudo]")
     parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +54,7 @@ def main() -> None:
 
 def _study(options: argparse.Namespace, method: str, seed: int) -> Study:
     """The finished study of one method and seed."""
-    folder = options.work / f"{options.data.name}-{options.tag or 'default'}-{method}-{seed}"
+    folder = options.work / _name(options, method, seed)
     if not (folder / "study.toml").exists():
         if method in ACQUISITIONS:
             _copy_of_base(options, method, seed, folder)
@@ -60,7 +68,7 @@ def _study(options: argparse.Namespace, method: str, seed: int) -> Study:
 
 def _copy_of_base(options: argparse.Namespace, method: str, seed: int, folder: Path) -> None:
     """A study whose base is trained, ready to ask with another acquisition."""
-    base = options.work / f"{options.data.name}-{options.tag or 'default'}-base-{seed}"
+    base = options.work / _name(options, "base", seed)
     if not (base / "study.toml").exists():
         _init(options, base, "base", seed)
     with Study.open(base) as study, Bars() as bars:
@@ -74,23 +82,35 @@ def _copy_of_base(options: argparse.Namespace, method: str, seed: int, folder: P
     draft.rename(folder)
 
 
+def _name(options: argparse.Namespace, method: str, seed: int) -> str:
+    fold = [f"fold{options.fold[0]}of{options.fold[1]}"] if options.fold else []
+    return "-".join([options.data.name, *fold, options.tag or "default", method, str(seed)])
+
+
 def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> None:
     budget: dict[str, Any] = {"base": options.base, "total": options.total, "cycles": 0}
     if method == "full":
         budget = {"base": 10**9, "total": 10**9, "cycles": 0, "start": "random"}
     if method == "paper":
         budget = {"total": options.total, "cycles": 1}
-    settings = {"expert": "simulated", "seed": seed, "budget": budget, "training": options.training}
+    settings = {"expert": "simulated", "seed": seed, "budget": budget}
+    settings |= {name: getattr(options, name) for name in _SECTIONS}
     preset = "paper" if method == "paper" else "askance"
-    api.init(folder, find_dataset(options.data), preset=preset, settings=settings).store.close()
+    found = find_dataset(options.data)
+    api.init(folder, fold_of(found, options.fold) if options.fold else found, preset=preset, settings=settings).store.close()
 
 
 def _done(options: argparse.Namespace, method: str, seed: int) -> bool:
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     return any(
-        (line["run"], line["seed"], line["dataset"], line["tag"]) == (method, seed, options.data.name, options.tag)
+        (line["run"], line["seed"], line["dataset"], line["tag"], line["fold"])
+        == (method, seed, options.data.name, options.tag, _fold(options))
         for line in map(json.loads, lines)
     )
+
+
+def _fold(options: argparse.Namespace) -> str | None:
+    return "{}/{}".format(*options.fold) if options.fold else None
 
 
 def _write(options: argparse.Namespace, method: str, seed: int, study: Study) -> None:
@@ -109,7 +129,7 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "method": "askance" if method in ACQUISITIONS else method,
         "acquisition": study.config.acquisition if method != "full" else None,
         "seed": seed,
-        "fold": None,
+        "fold": _fold(options),
         "budget": record["budget"],
         "labelled_slices": record["labelled_slices"],
         "pool_slices": record["learn_slices"],
@@ -129,7 +149,7 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "peak_mb": record["peak_mb"],
         "threads": record["environment"]["threads"],
         "commit": record["commit"],
-        "default": method == "score" and not options.training,
+        "default": method == "score" and not any(getattr(options, name) for name in _SECTIONS),
         "state": "full" if method == "full" else None,
         "run": method,
         "tag": options.tag,
