@@ -20,8 +20,8 @@ import numpy as np
 
 from askance import api
 from askance.active.environment import describe_environment
+from askance.active.measures import MEASURES
 from askance.active.ranking import rank_pool
-from askance.active.scores import MEASURES
 from askance.active.study import Study, by_case
 from askance.metrics.bootstrap import hierarchical_bootstrap
 from askance.metrics.correlation import correlate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from askance.active.acquisition import acquisition
+from askance.active.acquisition import acquisition, require_truth_for
 from askance.active.querying import require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, StudyConfig
@@ -20,9 +20,10 @@ def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
     """Raise now what would otherwise be raised at the first query or training.
 
     Raises:
-        UsageError: an unknown acquisition, a crop that the networks cannot take, or a base beyond the budget.
+        UsageError: an unknown acquisition or one that cannot ask here, a crop that the networks cannot take, or a base
+            beyond the budget.
     """
-    acquisition(config.acquisition)
+    require_truth_for(acquisition(config.acquisition), config.acquisition, config.expert)
     crop_size(Shape(len(config.channels), len(config.classes), config.grid.size), config.network, config.training)
     if config.budget.start in ("spread", "random"):
         total, labelled = _slices(config, cases), _given(config, cases)

@@ -11,7 +11,10 @@ from askance.active import acquisition as module
 from askance.active.acquisition import ACQUISITIONS, Candidate, acquisition
 from askance.errors import UsageError
 
-MEASURES = ("score", "d_raw", "entropy", "foreground", "agreement", "bald", "expected_dice")
+MEASURES = (
+    *("score", "d_raw", "entropy", "foreground", "agreement", "bald", "expected_dice", "total_entropy", "expected_errors"),
+    *("class_entropy/1", "class_entropy/2", "true_foreground"),
+)
 
 
 def pool(n: int, rng: np.random.Generator) -> list[Candidate]:
@@ -130,3 +133,34 @@ def test_an_acquisition_that_needs_what_ranking_does_not_compute_is_refused(monk
         acquisition("greedy")
     with pytest.raises(UsageError, match="no needs or no select"):
         acquisition("none")
+
+
+def test_errors_power_draws_in_proportion_to_the_pixels_that_may_be_wrong() -> None:
+    errors = [10.0, 10.0, 10.0, 70.0]
+    apart = [Candidate(f"a/2/{3 * i}", "p", "a", 3 * i, {"expected_errors": value}) for i, value in enumerate(errors)]
+    drawn = [ACQUISITIONS["errors-power"].select(apart, 1, np.random.default_rng(seed)) for seed in range(400)]
+    assert 0.63 < np.mean([one == ["a/2/9"] for one in drawn]) < 0.77
+
+
+def late_clasp(values: list[tuple[float, float, float]], n: int) -> list[str]:
+    names = ("total_entropy", "class_entropy/1", "class_entropy/2")
+    candidates = [Candidate(f"a/2/{i}", "p", "a", i, dict(zip(names, row))) for i, row in enumerate(values)]
+    return acquisition("clasp-pe", progress=1.0).select(candidates, n, np.random.default_rng(0))
+
+
+def test_clasp_asks_for_each_class_in_turn_and_then_for_what_is_most_doubtful() -> None:
+    values = [(1.0, 9.0, 0.1), (1.0, 5.0, 0.1), (1.0, 0.1, 9.0), (1.0, 0.1, 5.0), (9.0, 0.1, 0.1), (5.0, 0.1, 0.1)]
+    assert late_clasp(values, 6)[:4] == ["a/2/0", "a/2/2", "a/2/1", "a/2/3"]
+    assert late_clasp(values, 3) == ["a/2/0", "a/2/2", "a/2/4"]
+
+
+def test_clasp_is_nearly_chance_at_first_and_nearly_an_order_at_last() -> None:
+    names = ("total_entropy", "class_entropy/1")
+    candidates = [Candidate(f"a/2/{i}", "p", "a", i, dict.fromkeys(names, 1.0 + i)) for i in range(10)]
+
+    def picks(progress: float) -> list[str]:
+        chooser = acquisition("clasp-pe", progress)
+        return [chooser.select(candidates, 1, np.random.default_rng(seed))[0] for seed in range(200)]
+
+    assert 0.1 < np.mean([one == "a/2/9" for one in picks(0.0)]) < 0.3
+    assert np.mean([one == "a/2/9" for one in picks(1.0)]) > 0.99

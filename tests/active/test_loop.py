@@ -258,6 +258,25 @@ def test_a_changed_label_file_is_refused(make_study: Callable[..., Study]) -> No
             study.truth(study.store.cases("learn")[0])
 
 
+def test_only_a_simulation_may_ask_by_the_truth(make_study: Callable[..., Study]) -> None:
+    with pytest.raises(UsageError, match="reads the truth of the pool"):
+        make_study("human", expert="human", acquisition="true-foreground-random")
+    with make_study(acquisition="true-foreground-random") as study:
+        api.run(study)
+        asked = study.store.query(1)
+        assert asked is not None
+        truth = {case.id: study.truth(case) for case in study.store.cases("learn")}
+        assert all(truth[case][int(index)].any() for case, _, index in (one.split("/") for one in asked.slice_ids))
+
+
+def test_clasp_finds_the_entropies_of_classes_that_it_needs(make_study: Callable[..., Study]) -> None:
+    with make_study(acquisition="clasp-pe") as study:
+        api.run(study)
+        assert [len(query.asked) for query in study.store.queries()] == [4, 3, 4]
+        known = study.store.predictions("cycle-000")[0].measures
+        assert {"class_entropy/1", "total_entropy"} <= known.keys()
+
+
 def test_another_acquisition_after_a_ranking_gets_the_measures_it_needs(make_study: Callable[..., Study]) -> None:
     with make_study(budget={"base": 4, "total": 6, "cycles": 1}) as study:
         study.store.save_config(

@@ -6,19 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from askance.active.scores import (
+from askance.active.measures import (
     at_end,
-    confidence_map,
     continued_dice,
-    enlarged,
     expected_dice,
     foreground_entropy,
     foreground_information,
     foreground_share,
-    slice_scores,
     soft_area,
     steadiness,
 )
+from askance.active.scores import confidence_map, enlarged, slice_scores
 from askance.learning.prediction import Outcome
 
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from askance.active.candidates import Acquisition, Candidate
-from askance.active.chance import ForegroundRandom, Random, Strided
+from askance.active.candidates import Acquisition, Candidate, Scheduled
+from askance.active.chance import TRUE_FOREGROUND, ForegroundRandom, Random, Strided
 from askance.active.diversity import PowerSpread, Spread
-from askance.active.scores import MEASURES
-from askance.active.uncertainty import Extreme, StochasticBatches
+from askance.active.measures import CLASS_MEASURES, MEASURES
+from askance.active.uncertainty import ClaspPE, Extreme, StochasticBatches
 from askance.errors import UsageError
 
 __all__ = ["ACQUISITIONS", "ALWAYS", "Acquisition", "Candidate", "acquisition"]
 
-#: What ``needs`` may hold beside the names in scores.MEASURES.
-ALWAYS = frozenset({"score", "d_raw"})
+#: What ``needs`` may hold beside the names in measures.MEASURES and CLASS_MEASURES.
+ALWAYS = frozenset({"score", "d_raw", TRUE_FOREGROUND})
 
 ACQUISITIONS: dict[str, Acquisition] = {
     "score": Extreme("score"),
@@ -34,15 +34,24 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "random": Random(),
     "strided": Strided(),
     "foreground-random": ForegroundRandom(),
+    "true-foreground-random": ForegroundRandom(TRUE_FOREGROUND),  # for simulations: it reads the truth
+    "clasp-pe": ClaspPE(),
+    "errors": Extreme("expected_errors", highest=True),
+    "errors-power": PowerSpread("expected_errors", highest=True),
 }
 
 
-def acquisition(name: str) -> Acquisition:
-    """The acquisition called ``name``, ours or an entry point's.
+def acquisition(name: str, progress: float = 0.0) -> Acquisition:
+    """The acquisition called ``name``, ours or an entry point's; ``progress``: 0 in the first cycle, 1 in the last.
 
     Raises:
         UsageError: nobody brings one of that name, or what an entry point brings is none.
     """
+    chooser = _by_name(name)
+    return chooser.at(progress) if isinstance(chooser, Scheduled) else chooser
+
+
+def _by_name(name: str) -> Acquisition:
     if name in ACQUISITIONS:
         return ACQUISITIONS[name]
     brought = {point.name: point for point in entry_points(group="askance.acquisitions")}
@@ -51,8 +60,21 @@ def acquisition(name: str) -> Acquisition:
         raise UsageError(f"acquisition {name!r} is not known; wanted one of {known}")
     found = brought[name].load()
     made = found() if isinstance(found, type) else found
-    unknown: frozenset[str] = frozenset(getattr(made, "needs", ())) - ALWAYS - MEASURES.keys()
+    unknown: frozenset[str] = frozenset(getattr(made, "needs", ())) - ALWAYS - MEASURES.keys() - CLASS_MEASURES.keys()
     if not isinstance(made, Acquisition) or unknown:
         what = f"it needs {sorted(unknown)}, which ranking does not compute" if unknown else "it has no needs or no select"
         raise UsageError(f"acquisition {name!r} of {brought[name].value} cannot be used: {what}")
     return made
+
+
+def require_truth_for(chooser: Acquisition, name: str, expert: str) -> None:
+    """Nothing, unless ``chooser`` reads the truth of the pool and the ``expert`` is not simulated.
+
+    Raises:
+        UsageError: a human's study has no such truth.
+    """
+    if TRUE_FOREGROUND in chooser.needs and expert != "simulated":
+        raise UsageError(
+            f"acquisition {name!r} reads the truth of the pool, which only a study with a simulated expert has; choose "
+            f"another, such as foreground-random"
+        )

@@ -11,13 +11,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pool slice as an acquisition sees it: who and where it is, and the measures asked for, by name."""
+    """A pool slice as an acquisition sees it: who and where it is, and the measures asked for, by name.
+
+    ``labelled`` are the indices of its case's slices that carry a label.
+    """
 
     slice_id: str
     patient: str
     case: str
     index: int
     measures: Mapping[str, float] = field(default_factory=dict)
+    labelled: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -31,6 +35,15 @@ class Acquisition(Protocol):
 
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         """Ids of at most ``n`` candidates, the highest priority first."""
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """An acquisition that asks otherwise in late cycles than in early ones."""
+
+    def at(self, progress: float) -> Acquisition:
+        """What it asks by when ``progress`` of the cycles, from 0 in the first to 1 in the last, are behind it."""
         ...
 
 

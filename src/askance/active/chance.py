@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from askance.active.candidates import Candidate, draw, in_order
+
+#: Share of a slice's pixels that is foreground in truth, by its name among the measures.
+TRUE_FOREGROUND = "true_foreground"
 
 
 class Random:
@@ -36,17 +40,24 @@ class Strided:
         return [ordered[int(start + i * stride)] for i in range(n)]
 
 
+@dataclass(frozen=True)
 class ForegroundRandom:
-    """At random among the slices where the model sees foreground, then among the rest.
+    """At random among the slices where there is foreground, then among the rest.
 
-    nnActive's foreground-aware random (TMLR 2025) reads the truth; a real study has only the prediction.
+    nnActive's foreground-aware random (TMLR 2025) reads the truth, which a simulation may; a real study has only the
+    prediction.
     """
 
-    needs = frozenset({"foreground"})
+    measure: str = "foreground"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The measure."""
+        return frozenset({self.measure})
 
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
-        """``n`` of them, those with predicted foreground first."""
-        seen = sorted(one.slice_id for one in candidates if one.measures["foreground"] > 0)
+        """``n`` of them, those with foreground first."""
+        seen = sorted(one.slice_id for one in candidates if one.measures[self.measure] > 0)
         chosen = draw(seen, n, rng)
         unseen = sorted({one.slice_id for one in candidates} - set(seen))
         return chosen + draw(unseen, n - len(chosen), rng)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,14 +56,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class PowerSpread:
-    """At random in proportion to the doubt 1 - ``measure``, in turns of patients, no neighbours within a slice.
+    """At random in proportion to how much is wrong, in turns of patients, no neighbours within a slice.
 
-    log(doubt) + Gumbel noise, the highest first, draws without replacement in proportion to the doubt (Kirsch 2021, power
-    acquisition, arXiv 2106.12059; ClaSP-PE's form with beta = 1). So a query leans to what is wrong and still stands for all
-    that the pool holds: the most doubtful slices alone are the ends of volumes, and teach that there is nothing to see.
+    What is wrong is ``measure`` itself if ``highest``, else 1 - ``measure``. Its logarithm + Gumbel noise, the highest
+    first, draws without replacement in proportion to it (Kirsch 2021, power acquisition, arXiv 2106.12059). So a query leans
+    to what is wrong and still stands for all that the pool holds: the most doubtful slices alone are the ends of volumes,
+    and teach that there is nothing to see.
     """
 
     measure: str
+    highest: bool = False
     gap: int = 1
 
     @property
@@ -75,10 +76,8 @@ class PowerSpread:
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         """``n`` of them, rounds of patients after each other."""
         ordered = in_order(candidates)
-        noise = rng.gumbel(size=len(ordered))
-        drawn = {
-            one.slice_id: math.log(max(1 - one.measures[self.measure], _LEAST_DOUBT)) + float(extra)
-            for one, extra in zip(ordered, noise)
-        }
-        ranked = [replace(one, measures={self.measure: drawn[one.slice_id]}) for one in ordered]
+        values = np.array([one.measures[self.measure] for one in ordered])
+        doubt = np.maximum(values if self.highest else 1 - values, _LEAST_DOUBT)
+        drawn = np.log(doubt) + rng.gumbel(size=len(ordered))
+        ranked = [replace(one, measures={self.measure: float(value)}) for one, value in zip(ordered, drawn)]
         return Spread(self.measure, highest=True, gap=self.gap).select(ranked, n, rng)

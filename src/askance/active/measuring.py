@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from askance.active.measures import MEASURES
 from askance.active.ranking import describe, judge_of, predict_case, predicted_labels
-from askance.active.scores import MEASURES, score_maps
+from askance.active.scores import score_maps
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
 from askance.metrics.bootstrap import hierarchical_bootstrap

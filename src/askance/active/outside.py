@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from askance.active.calibration import Calibration
 from askance.active.folders import made_whole, suffix_of
+from askance.active.measures import MEASURES
 from askance.active.ranking import Judge, describe
-from askance.active.scores import MEASURES
 from askance.active.study import extent_on
 from askance.active.viewers import whereabouts
 from askance.config import StudyConfig, parse

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from askance.active.acquisition import Acquisition, Candidate, acquisition
+from askance.active.acquisition import Acquisition, Candidate, acquisition, require_truth_for
+from askance.active.chance import TRUE_FOREGROUND
 from askance.active.coldstart import STARTS
-from askance.active.study import Study
+from askance.active.measures import given
+from askance.active.study import Study, by_case
 from askance.config import BudgetConfig
 from askance.errors import UsageError
-from askance.records import Asked, Prediction, Query
+from askance.records import Asked, Prediction, Query, slice_id
 
 _QUERY_STREAM = 7  # keeps this file's random numbers apart from those of training with the same seed
 
@@ -52,7 +54,8 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
     known = study.store.query(cycle)
     if known is not None:
         return known
-    chooser = acquisition(study.config.acquisition)
+    chooser = acquisition(study.config.acquisition, _progress(study.config.budget, cycle))
+    require_truth_for(chooser, study.config.acquisition, study.config.expert)
     candidates, predictions = _candidates(study, chooser, model)
     rng = np.random.default_rng((study.config.seed, _QUERY_STREAM, cycle))
     ids = chooser.select(candidates, query_size(study, cycle), rng)
@@ -93,18 +96,36 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
     pool = study.pool()
     ids = {one.id for one in pool}  # the model may have predicted test slices, too
     predictions = {one.slice_id: one for one in study.store.predictions(model) if one.slice_id in ids} if model else {}
+    truth = _true_foreground(study, ids) if TRUE_FOREGROUND in chooser.needs else {}
+    labelled = by_case([one.slice_id for one in study.store.annotations()])
     candidates = []
     for one in pool:
         prediction = predictions.get(one.id)
-        known = _measures(prediction) if prediction else {}
-        missing = chooser.needs - known.keys()
+        known = (_measures(prediction) if prediction else {}) | truth.get(one.id, {})
+        missing = {name for name in chooser.needs if not given(known, name)}
         if missing:
             raise UsageError(
                 f"acquisition {study.config.acquisition!r} needs {sorted(missing)} of {one.id}, which {model or 'no model'} "
                 f"did not give; run `askance rank` first, or choose random or strided"
             )
-        candidates.append(Candidate(one.id, one.patient, one.case, one.index, {key: known[key] for key in chooser.needs}))
+        wanted = {key: value for key, value in known.items() if key.partition("/")[0] in chooser.needs}
+        candidates.append(Candidate(one.id, one.patient, one.case, one.index, wanted, tuple(labelled.get(one.case, ()))))
     return candidates, predictions
+
+
+def _progress(budget: BudgetConfig, cycle: int) -> float:
+    """0 in the first cycle, 1 in the last."""
+    return (cycle - 1) / max(1, budget.cycles - 1)
+
+
+def _true_foreground(study: Study, ids: set[str]) -> dict[str, dict[str, float]]:
+    """Of the pool slices ``ids``, the share of pixels that is foreground in truth."""
+    found: dict[str, dict[str, float]] = {}
+    for case, indices in by_case(sorted(ids)).items():
+        shares = (study.truth(study.store.case(case)) > 0).mean((1, 2))
+        names = {index: slice_id(case, study.config.grid.axis, index) for index in indices}
+        found |= {name: {TRUE_FOREGROUND: float(shares[index])} for index, name in names.items()}
+    return found
 
 
 def _measures(prediction: Prediction) -> dict[str, float]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.calibration import FEATURES, LEAN, Calibration
-from askance.active.scores import MEASURES, d_raw, score_maps, slice_scores
+from askance.active.measures import CLASS_MEASURES, MEASURES, given, measures_of
+from askance.active.scores import d_raw, score_maps, slice_scores
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
 from askance.records import Case, Prediction, parse_slice_id, slice_id
@@ -25,7 +26,7 @@ def rank_pool(
 
     A skipped slice is not asked again but may be pseudo-labelled.
     """
-    wanted = [name for name in MEASURES if name in {*_ALWAYS, *needs}]
+    wanted = [name for name in (*MEASURES, *CLASS_MEASURES) if name in {*_ALWAYS, *needs}]
     ids = [one.id for one in study.store.slices("learn", {"pool", "skipped"})]
     pool, done = by_case(ids), _ranked_cases(study, model, set(ids), wanted)
     predictor = None
@@ -40,7 +41,8 @@ def rank_pool(
 
 def _ranked_cases(study: Study, model: str, ids: set[str], wanted: list[str]) -> set[str]:
     """Cases whose slices among ``ids`` have every measure that is wanted."""
-    measured = {one.slice_id for one in study.store.predictions(model) if set(wanted) <= one.measures.keys()}
+    known = study.store.predictions(model)
+    measured = {one.slice_id for one in known if all(given(one.measures, name) for name in wanted)}
     lacking = {parse_slice_id(one)[0] for one in ids - measured}
     return set(study.store.predicted_cases(model)) - lacking
 
@@ -64,7 +66,7 @@ def describe(
 ) -> list[Prediction]:
     """Predictions of the slices at ``indices`` of one case, which are called ``ids``."""
     score, raw = slice_scores(outcome, judge.preset, judge.calibration), d_raw(outcome)
-    measures = {name: MEASURES[name](outcome) for name in wanted}
+    measures = measures_of(outcome, wanted)
     return [
         Prediction(
             one,

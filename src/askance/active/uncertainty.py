@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import ClassVar
 
 import numpy as np
 
-from askance.active.candidates import Candidate, draw
+from askance.active.candidates import Candidate, draw, in_order
+
+_LEAST_ENTROPY = 1e-6  # its logarithm has to be a number
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,39 @@ class StochasticBatches:
         drawn = [draw(ids, n, rng) for _ in range(self.batches)]
         best = min(drawn, key=lambda batch: sum(values[one] for one in batch))
         return sorted(best, key=lambda one: (values[one], one))
+
+
+@dataclass(frozen=True)
+class ClaspPE:
+    """Class-stratified, scheduled power predictive entropy (Luth 2026, arXiv 2601.13677).
+
+    Two thirds of a query are shared out to the foreground classes, each taking its own in the order of the entropy that
+    is weighted by the class's probability; the rest goes by plain entropy. Both are drawn: log(entropy) + Gumbel noise
+    of scale 1 / ``beta``, which rises from 1, nearly chance, to 100 over the cycles. Published for patches of volumes and
+    the entropy's mean over each; here patches are slices of one size, and a sum orders them alike.
+    """
+
+    beta: float = 1.0
+    needs: ClassVar[frozenset[str]] = frozenset({"total_entropy", "class_entropy"})
+
+    def at(self, progress: float) -> ClaspPE:
+        """With the ``beta`` of that stage: it rises by equal factors."""
+        return replace(self, beta=100.0**progress)
+
+    def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
+        """``n`` of them: the classes in turns, then the rest."""
+        ordered = in_order(candidates)
+        classes = sorted({name for one in ordered for name in one.measures if name.startswith("class_entropy/")})
+        stratified, chosen = round(2 * min(n, len(ordered)) / 3), dict[str, None]()
+        queues = [self._drawn(ordered, name, rng) for name in classes]
+        for turn in range(stratified):
+            queue = queues[turn % len(queues)]
+            chosen[next(one for one in queue if one not in chosen)] = None
+        rest = (one for one in self._drawn(ordered, "total_entropy", rng) if one not in chosen)
+        return [*chosen, *islice(rest, n - len(chosen))]
+
+    def _drawn(self, candidates: Sequence[Candidate], measure: str, rng: np.random.Generator) -> list[str]:
+        """All ids in a drawn order."""
+        values = np.log(np.maximum([one.measures[measure] for one in candidates], _LEAST_ENTROPY))
+        drawn = values + rng.gumbel(size=len(candidates)) / self.beta
+        return [candidates[place].slice_id for place in np.argsort(-drawn, kind="stable")]
