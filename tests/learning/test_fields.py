@@ -53,3 +53,9 @@ def test_foreground_reaches_out_at_the_edges_behind_which_the_slice_goes_on(rows
 
 def test_nothing_in_sight_in_the_field_is_a_reason_to_look_elsewhere():
     assert reaches_out(torch.zeros(2, 32, 32), Box(8, 8, 40, 40), (64, 64))
+
+
+def test_boxes_are_joined_and_moved() -> None:
+    assert Box(2, 3, 10, 12).around(Box(0, 5, 4, 20)) == Box(0, 3, 10, 20)
+    assert Box(2, 3, 10, 12).around(None) == Box(2, 3, 10, 12)
+    assert Box(2, 3, 10, 12).moved(1, -1) == Box(3, 2, 11, 11)

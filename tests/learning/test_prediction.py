@@ -146,6 +146,19 @@ def test_beyond_the_field_a_case_found_in_it_is_background(trained):
     np.testing.assert_allclose(outcome.probs.sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("views", [1, 3])
+def test_what_was_not_looked_at_is_background_for_sure(trained, views):
+    size, seen = (56, 56), Seen(field=Box(16, 16, 40, 40))
+    predictor = Predictor({"G": trained["G"]}, Shape(1, 2, size), NETWORK, make_config(views=views), seen)
+    outcome = predictor(_square_on(size, 23), size)
+    beyond = np.ones(size, bool)
+    outcome.looked_at.cut(beyond)[...] = False
+    assert 0 < beyond.sum() < beyond.size
+    assert (outcome.probs[:, 0, beyond] == 1).all()
+    assert (outcome.labels() == outcome.probs.argmax(1)).all()
+    assert outcome.cut(outcome.probs)[:, 1:].sum() == pytest.approx(outcome.probs[:, 1:].sum())
+
+
 def test_a_slice_is_predicted_alike_alone_and_among_others(trained, images):
     predictor = _predictor(trained, views=1)
     together = predictor(images, (SIDE, SIDE))

@@ -1,6 +1,7 @@
 """What can be said of a predicted slice without its truth: pure functions of probabilities, by name in ``MEASURES``.
 
-All take the slices of a case, (D, K, H, W) float32 probabilities over K classes with 0 the background, and give (D,).
+All take the slices of a case, (D, K, H, W) float32 probabilities over K classes with 0 the background, and give (D,). Of a
+prediction only what was looked at goes in: beyond it all is background for sure.
 """
 
 from __future__ import annotations
@@ -115,6 +116,15 @@ def _entropy(probs: Floats) -> Floats:
     return entropy
 
 
+def _seen(outcome: Outcome) -> Floats:
+    return outcome.cut(outcome.probs)
+
+
+def _part(outcome: Outcome) -> float:
+    """How much of the grid was looked at, as a share."""
+    return float(_seen(outcome)[0, 0].size / outcome.probs[0, 0].size)
+
+
 def _area(probs: Floats) -> Floats:
     area: Floats = (probs.argmax(1) > 0).sum((1, 2)).astype(np.float32)
     return area
@@ -128,23 +138,23 @@ def _beside(area: Floats) -> Floats:
 
 #: What ranking computes for a slice where an acquisition asks for it by name.
 MEASURES: dict[str, Callable[[Outcome], Floats]] = {
-    "entropy": lambda outcome: foreground_entropy(outcome.probs),
-    "foreground": lambda outcome: foreground_share(outcome.probs),
+    "entropy": lambda outcome: foreground_entropy(_seen(outcome)),
+    "foreground": lambda outcome: foreground_share(_seen(outcome)) * _part(outcome),
     "agreement": lambda outcome: outcome.agreement,
-    "bald": lambda outcome: foreground_information(outcome.probs, outcome.information),
-    "expected_dice": lambda outcome: expected_dice(outcome.probs),
-    "continued_dice": lambda outcome: continued_dice(outcome.probs),
-    "soft_area": lambda outcome: soft_area(outcome.probs),
-    "steadiness": lambda outcome: steadiness(outcome.probs),
-    "first": lambda outcome: at_end(outcome.probs, 0),
-    "last": lambda outcome: at_end(outcome.probs, -1),
-    "total_entropy": lambda outcome: total_entropy(outcome.probs),
-    "expected_errors": lambda outcome: expected_errors(outcome.probs),
+    "bald": lambda outcome: foreground_information(_seen(outcome), outcome.cut(outcome.information)),
+    "expected_dice": lambda outcome: expected_dice(_seen(outcome)),
+    "continued_dice": lambda outcome: continued_dice(_seen(outcome)),
+    "soft_area": lambda outcome: soft_area(_seen(outcome)),
+    "steadiness": lambda outcome: steadiness(_seen(outcome)),
+    "first": lambda outcome: at_end(_seen(outcome), 0),
+    "last": lambda outcome: at_end(_seen(outcome), -1),
+    "total_entropy": lambda outcome: total_entropy(_seen(outcome)),
+    "expected_errors": lambda outcome: expected_errors(_seen(outcome)),
 }
 
 #: The same with a value for each foreground class, kept as ``name/1``, ``name/2``, ...
 CLASS_MEASURES: dict[str, Callable[[Outcome], Floats]] = {
-    "class_entropy": lambda outcome: class_entropy(outcome.probs),
+    "class_entropy": lambda outcome: class_entropy(_seen(outcome)),
 }
 
 

@@ -94,5 +94,4 @@ def predict_case(study: Study, predictor: Predictor, case: Case) -> Outcome:
 
 def predicted_labels(outcome: Outcome) -> NDArray[np.uint8]:
     """(D, H, W) class ids on the working grid."""
-    labels: NDArray[np.uint8] = outcome.probs.argmax(1).astype(np.uint8)
-    return labels
+    return outcome.labels()

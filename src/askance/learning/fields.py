@@ -17,7 +17,7 @@ _MARGIN = 16  # pixels of context around the foreground in sight, and around wha
 _SEEN = 0.5  # foreground probability from which foreground is taken to reach the field's edge
 _EDGE = 4  # pixels from a field's edge within which foreground reaches out of it
 
-_Array = TypeVar("_Array", NDArray[np.float32], Tensor)
+_Array = TypeVar("_Array", NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_], Tensor)
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,21 @@ class Box:
     def cut(self, array: _Array) -> _Array:
         """The box of an array (..., H, W), as a view."""
         return array[..., self.top : self.bottom, self.left : self.right]
+
+    def around(self, other: Box | None) -> Box:
+        """The smallest box that holds this one and the ``other``."""
+        if other is None:
+            return self
+        return Box(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
+    def moved(self, rows: int, columns: int) -> Box:
+        """The box that lies ``rows`` further down and ``columns`` further right."""
+        return Box(self.top + rows, self.left + columns, self.bottom + rows, self.right + columns)
 
 
 def centred_box(size: tuple[int, int], extent: tuple[int, int], stride: int) -> Box:

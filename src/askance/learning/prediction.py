@@ -35,13 +35,25 @@ class Outcome:
     foreground with the mean's, 1 with one view; ``information`` (D, H, W): what the views' answers say of which view was
     asked, the mean's entropy less the mean entropy, in units of log K (BALD, Houlsby 2011), 0 with one view;
     ``patch_logits`` (D, h, w): D's of a box around the foreground in sight, of all of the slices where none is; None
-    without D.
+    without D. ``looked_at``: the part of the grid that was predicted, beyond which all is background for sure; None: all.
     """
 
     probs: NDArray[np.float32]
     agreement: NDArray[np.float32]
     information: NDArray[np.float32]
     patch_logits: NDArray[np.float32] | None
+    looked_at: Box | None = None
+
+    def cut(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The part of ``array`` (..., H, W) that was predicted, as a view."""
+        return self.looked_at.cut(array) if self.looked_at else array
+
+    def labels(self) -> NDArray[np.uint8]:
+        """(D, H, W) the likeliest class."""
+        seen = _classes(torch.from_numpy(self.cut(self.probs))).to(torch.uint8)
+        labels = np.zeros((len(self.probs), *self.probs.shape[2:]), np.uint8)
+        (self.looked_at.cut(labels) if self.looked_at else labels)[...] = seen.numpy()
+        return labels
 
 
 @dataclass(frozen=True)
@@ -79,34 +91,36 @@ class Predictor:
         box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride)
         seen = torch.from_numpy(np.ascontiguousarray(box.cut(images)))
         with torch.inference_mode(), self._fabric.autocast():
-            probs = self._first_view(seen, box)
+            probs, field = self._first_view(seen, box)
             agreement, information = torch.ones(len(seen)), torch.zeros_like(probs[:, 0])
             near = self._near(probs)
             if self._views > 1 and near:
                 agreement = self._add_views(seen, probs, information, near)
                 probs = self._whole(probs)
-            looked_at = near or Box(0, 0, *seen.shape[2:])
-            patches = self._patches(looked_at.cut(seen), looked_at.cut(probs)) if "D" in self._networks else None
+            judged = near or Box(0, 0, *seen.shape[2:])
+            patches = self._patches(judged.cut(seen), judged.cut(probs)) if "D" in self._networks else None
         return Outcome(
             put_back(probs, box, size),
             agreement.numpy(),
             framed(information.numpy(), box, size),
             None if patches is None else patches.numpy(),
+            field.around(near).moved(box.top, box.left),
         )
 
     def _whole(self, probs: Tensor) -> Tensor:
         return torch.from_numpy(keep_largest(probs.numpy())) if self._seen.one_piece else probs
 
-    def _first_view(self, images: Tensor, box: Box) -> Tensor:
-        """Probabilities of ``images``, which are ``box`` of the grid, as they are: neither turned nor mirrored."""
+    def _first_view(self, images: Tensor, box: Box) -> tuple[Tensor, Box]:
+        """Probabilities of ``images``, which are ``box`` of the grid, as they are, and where in them was looked at."""
         size = (images.shape[2], images.shape[3])
-        field = Box(0, 0, *size)
+        whole = Box(0, 0, *size)
+        field = whole
         if self._seen.field and not self._fixed:
             field = field_within(self._seen.field, box, self._stride)
         probs = self._whole(self._probs(field.cut(images), VIEWS[0]))
-        if field != Box(0, 0, *size) and reaches_out(1 - probs[:, 0], field, size):
-            return self._whole(self._probs(images, VIEWS[0]))
-        return torch.from_numpy(put_back(probs, field, size))
+        if field != whole and reaches_out(1 - probs[:, 0], field, size):
+            return self._whole(self._probs(images, VIEWS[0])), whole
+        return torch.from_numpy(put_back(probs, field, size)), field
 
     def _ready(self, module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
         module.load_state_dict(state)
