@@ -23,7 +23,8 @@ from askance.active.study import Study
 from askance.terminal import Bars
 from askance.volumes.layouts import find_dataset
 
-ACQUISITIONS = ("score", "d_raw", "random")
+_SHOWN = ("score", "d_raw", "random", "full", "paper")
+_OTHER_STARTS = ("full", "paper", "base")  # every other method is an acquisition that asks from a seed's base
 _SECTIONS = ("training", "network", "grid", "pseudo")
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="studies live here until the results are in")
-    parser.add_argument("--methods", nargs="+", default=[*ACQUISITIONS, "full", "paper"])
+    parser.add_argument("--methods", nargs="+", default=list(_SHOWN), help="acquisitions, full, paper, base")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fold", type=parse_fold, help="K/N: hold out a part of learn's patients in the place of test")
     parser.add_argument("--base", type=float, default=0.025)
@@ -56,7 +57,7 @@ def _study(options: argparse.Namespace, method: str, seed: int) -> Study:
     """The finished study of one method and seed."""
     folder = options.work / _name(options, method, seed)
     if not (folder / "study.toml").exists():
-        if method in ACQUISITIONS:
+        if method not in _OTHER_STARTS:
             _copy_of_base(options, method, seed, folder)
         else:
             _init(options, folder, method, seed)
@@ -126,8 +127,8 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
     return {
         "bench": "budget_curve",
         "dataset": options.data.name,
-        "method": "askance" if method in ACQUISITIONS else method,
-        "acquisition": study.config.acquisition if method != "full" else None,
+        "method": method if method in ("full", "paper") else "askance",
+        "acquisition": study.config.acquisition if method not in ("full", "base") else None,
         "seed": seed,
         "fold": _fold(options),
         "budget": record["budget"],
