@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askance.metrics.budget import aubc
-from askance.metrics.ranking import worst_found
+from askance.metrics.ranking import auroc, worst_found
 
 pairs = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40)
 
@@ -62,3 +62,24 @@ def test_budgets_that_do_not_rise_are_refused(budgets):
 def test_an_empty_curve_is_refused():
     with pytest.raises(ValueError, match="one length"):
         aubc([], [])
+
+
+def test_auroc_is_one_for_a_perfect_score_and_half_for_one_that_ties():
+    assert auroc([0.1, 0.2, 0.8, 0.9], [False, False, True, True]) == 1
+    assert auroc([0.9, 0.8, 0.2, 0.1], [False, False, True, True]) == 0
+    assert auroc([0.5] * 4, [False, True, True, False]) == 0.5
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
+def test_auroc_counts_the_pairs_that_are_in_order(rows):
+    pairs = [(a, b) for a, wanted in rows for b, other in rows if wanted and not other]
+    found = auroc(*zip(*rows, strict=True))
+    if not pairs:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(np.mean([(a > b) + (a == b) / 2 for a, b in pairs]))
+
+
+def test_auroc_refuses_a_score_that_is_no_number():
+    with pytest.raises(ValueError, match="finite"):
+        auroc([0.1, math.nan], [True, False])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from askance.metrics.correlation import known_pairs
 
@@ -31,3 +32,20 @@ def worst_found(score: ArrayLike, dice: ArrayLike, share: float = 0.1) -> float:
     weights = below + tied * (count - below.sum()) / tied.sum()
     worst = dices <= np.sort(dices)[count - 1]
     return float(weights[worst].sum() / count)
+
+
+def auroc(score: ArrayLike, positive: ArrayLike) -> float:
+    """Area under the ROC curve: the chance that a positive is scored higher than a negative, a tie counting half.
+
+    ``score`` (N,) finite, ``positive`` (N,) bool. NaN where one kind is missing. It is Mann-Whitney's U divided by the number
+    of pairs.
+
+    Raises:
+        ValueError: lengths differ or a score is not finite.
+    """
+    scores, positives, _ = known_pairs(score, np.asarray(positive, np.float64))
+    wanted = positives > 0
+    n, m = int(wanted.sum()), int((~wanted).sum())
+    if not n or not m:
+        return float("nan")
+    return float((stats.rankdata(scores)[wanted].sum() - n * (n + 1) / 2) / (n * m))
