@@ -37,8 +37,8 @@ def worst_found(score: ArrayLike, dice: ArrayLike, share: float = 0.1) -> float:
 def auroc(score: ArrayLike, positive: ArrayLike) -> float:
     """Area under the ROC curve: the chance that a positive is scored higher than a negative, a tie counting half.
 
-    ``score`` (N,) finite, ``positive`` (N,) bool. NaN where one kind is missing. It is Mann-Whitney's U divided by the number
-    of pairs.
+    ``score`` (N,) finite, ``positive`` (N,) bool. NaN where one kind is missing. It is Mann-Whitney's U divided by the
+    number of pairs.
 
     Raises:
         ValueError: lengths differ or a score is not finite.
