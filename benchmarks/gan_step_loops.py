@@ -37,9 +37,10 @@ from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
 from askance.config import NetworkConfig, TrainingConfig
+from askance.learning.architecture import Shape, make_networks
 from askance.learning.augmentation import STRENGTHS
 from askance.learning.batches import TrainingData
-from askance.learning.training import Run, Shape, make_networks, train
+from askance.learning.training import Run, train
 
 SIDE, CHANNELS, CLASSES, WIDTH, BATCH = 128, 1, 4, 32, 8
 PIXELWISE = 100.0  # Isola's lambda

@@ -9,7 +9,7 @@ from askance.active.acquisition import acquisition, require_truth_for
 from askance.active.querying import require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, StudyConfig
-from askance.learning.training import Shape, crop_size
+from askance.learning.architecture import Shape, crop_size
 from askance.records import Case
 
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell

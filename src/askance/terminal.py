@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from askance.learning.training import Step
+from askance.learning.task import Step
 
 
 class Bars:

@@ -15,7 +15,7 @@ from typing import Any
 from askance import api
 from askance.active.study import Study
 from askance.errors import AskanceError, WaitingForExpert
-from askance.learning.training import Step
+from askance.learning.task import Step
 from askance.server.answering import said
 from askance.server.jobs import NICENESS, process_name
 from askance.store.desk import Desk

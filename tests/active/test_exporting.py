@@ -15,8 +15,8 @@ from askance.active import exporting, onnx_export
 from askance.active.exporting import export_nifti, export_nnunet, export_onnx
 from askance.active.study import Study
 from askance.errors import SourceMissing, StudyError, TrainingError, UsageError
+from askance.learning.architecture import make_networks
 from askance.learning.checkpoints import load_weights
-from askance.learning.training import make_networks
 from askance.volumes.layouts import find_dataset
 from made_studies import AFFINE, LEARN, SHAPE, TINY, advance, answer, make_study, read_volume, write_dataset
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from askance.config import NetworkConfig, TrainingConfig
+from askance.learning.architecture import Shape
 from askance.learning.batches import TrainingData
-from askance.learning.training import Run, Shape
+from askance.learning.training import Run
 
 SIDE = 32
 

@@ -5,9 +5,10 @@ from made_trainings import SIDE, make_config, make_data, make_run
 from scipy import stats
 
 from askance.config import NetworkConfig
+from askance.learning.architecture import Shape, make_networks
 from askance.learning.fields import Box, centred_box, foreground_box
 from askance.learning.prediction import Predictor, Seen
-from askance.learning.training import Shape, make_networks, train
+from askance.learning.training import train
 from askance.learning.views import VIEWS
 
 NETWORK = NetworkConfig(width=4, discriminator_width=4)

@@ -8,9 +8,10 @@ from made_trainings import SIDE, make_config, make_data, make_run
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.errors import ConfigError, FormatError, TrainingError
+from askance.learning.architecture import Shape, crop_size, make_networks, unet_depth
 from askance.learning.checkpoints import hash_weights, load_progress
 from askance.learning.fabric import make_fabric
-from askance.learning.training import Shape, crop_size, make_networks, step_count, train, unet_depth
+from askance.learning.training import step_count, train
 
 CONFIGS = [("unet", "askance"), ("unet", "luc"), ("pix2pix", "pix2pix")]
 

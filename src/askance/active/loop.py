@@ -23,7 +23,7 @@ from askance.active.study import Study
 from askance.active.training import model_name, train_cycle
 from askance.active.triage import triage
 from askance.errors import WaitingForExpert
-from askance.learning.training import Step
+from askance.learning.task import Step
 from askance.records import Cycle, Model, Prediction, Query
 
 

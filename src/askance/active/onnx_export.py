@@ -16,8 +16,8 @@ from askance import __version__
 from askance.active.finished import model_to_export
 from askance.active.study import Study
 from askance.errors import StudyError, TrainingError, UsageError
+from askance.learning.architecture import make_networks
 from askance.learning.checkpoints import load_weights
-from askance.learning.training import make_networks
 from askance.records import Model
 from askance.volumes.normalisation import VERSION
 from askance.volumes.writing import replacing

@@ -25,9 +25,9 @@ from askance.active.study import extent_on
 from askance.active.viewers import whereabouts
 from askance.config import StudyConfig, parse
 from askance.errors import FormatError, UsageError
+from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
 from askance.learning.prediction import Outcome, Predictor, Seen
-from askance.learning.training import Shape
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like

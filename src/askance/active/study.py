@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from askance.active.folders import require_unchanged
 from askance.config import StudyConfig
+from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
 from askance.learning.prediction import Predictor, Seen
-from askance.learning.training import Shape
 from askance.records import Annotation, Case, Slice, parse_slice_id
 from askance.store.store import Store
 from askance.volumes.cache import SliceCache

@@ -23,7 +23,8 @@ from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.fields import field_of
 from askance.learning.pieces import come_in_one_piece
 from askance.learning.prediction import Seen
-from askance.learning.training import Run, States, Step, step_count, train
+from askance.learning.task import States, Step
+from askance.learning.training import Run, step_count, train
 from askance.records import IGNORE, LabelEntry, LabelSet, Model, parse_slice_id, slice_id
 from askance.store.database import utc_now
 

@@ -46,7 +46,10 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (N, C, h, w) float32, labels (N, h, w) uint8, weights (N,) float32, annotated (N,) bool."""
+    """Images (N, C, ...) float32, labels (N, ...) uint8, weights (N,) float32, annotated (N,) bool.
+
+    ``...`` are the rows and columns of slices, or the three sides of patches of volumes.
+    """
 
     images: Tensor
     labels: Tensor

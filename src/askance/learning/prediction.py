@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
+from askance.learning.architecture import Shape, crop_size, make_networks
 from askance.learning.fabric import make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.pieces import keep_largest
-from askance.learning.training import Shape, States, crop_size, make_networks
+from askance.learning.task import States
 from askance.learning.views import VIEWS, View
 
 _BATCH_PIXELS = 16 * 256 * 256

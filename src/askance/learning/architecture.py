@@ -1,0 +1,82 @@
+"""Which G and D a grid asks for: made from settings, with the sizes that they can work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from askance.config import NetworkConfig, TrainingConfig
+from askance.errors import ConfigError
+from askance.networks.discriminator import PatchGAN
+from askance.networks.generator import Pix2PixUNet, UNet
+
+_LARGE = 96  # pixels from which a slice is worked on in blocks of 2 x 2
+_NARROWEST = 4  # channels at full size
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What networks are made for: image channels, classes, and the working grid's rows and columns."""
+
+    channels: int
+    classes: int
+    size: tuple[int, int]
+
+
+def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> dict[str, nn.Module]:
+    """Untrained G, and D where the objective is adversarial, from torch's global generator.
+
+    Raises:
+        ConfigError: a grid or crop that G cannot be made for.
+    """
+    crop_size(shape, network, training)
+    networks: dict[str, nn.Module] = {
+        "G": _unet(shape, network)
+        if network.generator == "unet"
+        else Pix2PixUNet(shape.channels, shape.classes, network.width, shape.size)
+    }
+    if training.adversarial > 0:
+        networks["D"] = PatchGAN(shape.channels, shape.classes, network.discriminator_width, shape.size)
+    if network.generator == "pix2pix":
+        for module in networks.values():
+            module.apply(_isola_weights)
+    return networks
+
+
+def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> tuple[int, int]:
+    """Rows and columns that G and D train on: ``training.crop`` within the grid; pix2pix, made for one size, the whole grid.
+
+    Raises:
+        ConfigError: a grid or crop that G's poolings cannot halve.
+    """
+    if network.generator == "pix2pix":
+        return shape.size
+    crop = (min(training.crop[0], shape.size[0]), min(training.crop[1], shape.size[1]))
+    stride = 2 ** unet_depth(shape.size)
+    for name, sides in (("grid.size", shape.size), ("training.crop", crop)):
+        if min(sides) < stride or any(side % stride for side in sides):
+            raise ConfigError(f"{name} {sides}: the unet halves it to a {stride}th; wanted multiples of {stride}")
+    return crop
+
+
+def unet_depth(size: tuple[int, int]) -> int:
+    """How often the unet halves a slice, its stem included: four times, or as often as leaves three whole pixels."""
+    depth = 4
+    while depth > 1 and (size[0] % 2**depth or size[1] % 2**depth or min(size) < 3 * 2**depth):
+        depth -= 1
+    return depth
+
+
+def _unet(shape: Shape, network: NetworkConfig) -> UNet:
+    stem = network.stem or (2 if min(shape.size) >= _LARGE else 1)
+    width = network.width if stem == 2 else max(_NARROWEST, network.width // 2)
+    return UNet(shape.channels, shape.classes, width, unet_depth(shape.size) - stem // 2, stem)
+
+
+def _isola_weights(module: nn.Module) -> None:
+    """Normal, mean 0, deviation 0.02 (Isola 2017, sec. 6.2)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
