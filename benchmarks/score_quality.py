@@ -1,10 +1,12 @@
-"""How far the score can be trusted: with the Dice of slices never trained on, beside what is cheap, on the same predictions.
+"""How far the score can be trusted: with the Dice of slices never trained on, beside its rivals, on the same predictions.
 
     python benchmarks/score_quality.py --data DATASET --out benchmarks/results/score_quality.jsonl --work FOLDER
 
-Three states of knowledge: all slices of one patient, of three patients, and 5 % of the slices spread over all patients, half
-of them asked at random in a cycle, so that answers have taught the score. No pseudo-labels. Slices are those of learn that
-carry no label, and those of test. A line a state, seed, side and measure; what stands in the results is not run again.
+Three states of knowledge: all slices of one patient, of three patients, and 5 % of the slices spread over all patients,
+half of them asked at random in a cycle, so that answers have taught the score. No pseudo-labels. Slices are those of learn
+that carry no label, and those of test. Rivals: ``d_raw``, what the views say, a three-member ensemble and MC-dropout of 20
+passes, each member trained on the same labels. A line a state, side, measure and seed, and one with ``seed`` null over all
+seeds, whose intervals are over seeds and patients. What stands in the results is not run again.
 """
 
 from __future__ import annotations
@@ -12,28 +14,32 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from folds import fold_of, parse_fold
+from other_models import DROPOUT, ensemble, passes, said_by, trained_again
+from score_figures import Patches, Row, figures, gain
 
 from askance import api
 from askance.active.environment import describe_environment
-from askance.active.measures import MEASURES
-from askance.active.ranking import rank_pool
-from askance.active.study import Study, by_case
-from askance.metrics.bootstrap import hierarchical_bootstrap
-from askance.metrics.correlation import correlate
+from askance.active.measures import MEASURES, measures_of
+from askance.active.ranking import judge_of, predict_case
+from askance.active.scores import confidence_map, d_raw, slice_scores
+from askance.active.study import Study
+from askance.learning.prediction import Outcome
 from askance.metrics.dice import slices_dice
-from askance.records import Prediction, parse_slice_id, slice_id
+from askance.records import Case, Model, slice_id
 from askance.terminal import Bars
 from askance.volumes.layouts import find_dataset
-from askance.volumes.patients import WHAT_THE_DATA_SAYS, given_splits, patients_of
+from askance.volumes.patients import WHAT_THE_DATA_SAYS, divide
 
 STATES = ("1patient", "3patients", "spread5")
-SCALED = ("score", "expected_dice", "continued_dice", "agreement")  # in the units of Dice, so that an error has a meaning
-SIGN = {"entropy": -1, "bald": -1}  # high where Dice is low
+IN_UNITS_OF_DICE = ("score", "expected_dice", "continued_dice", "agreement")
+HIGH_IS_BAD = ("entropy", "bald", "total_entropy", "expected_errors")
+MEMBERS = 3
 
 
 def main() -> None:
@@ -44,37 +50,59 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="studies live here until the results are in")
     parser.add_argument("--states", nargs="+", choices=STATES, default=list(STATES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--fold", type=parse_fold, help="K/N: hold out a part of learn's patients in the place of test")
     parser.add_argument("--training", type=json.loads, default={}, help='settings of [training], as {"max_steps": 300}')
+    parser.add_argument("--grid", type=json.loads, default={}, help="settings of [grid]")
+    parser.add_argument("--alone", action="store_true", help="without the rivals that need trainings of their own")
     parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
     options = parser.parse_args()
-    for seed in options.seeds:
-        for state in options.states:
-            if not _done(options, state, seed):
-                with _study(options, state, seed) as study:
-                    lines = _lines(options, state, seed, study)
-                with options.out.open("a") as file:
-                    file.write("".join(json.dumps(line) + "\n" for line in lines))
+    for state in options.states:
+        together: dict[str, list[Row]] = {"learn": [], "test": []}
+        about: dict[str, Any] = {}
+        for seed in options.seeds:
+            rows, about = _rows(options, state, seed)
+            for side in together:
+                together[side] += rows[side]
+        if len(options.seeds) > 1:
+            _write(options, {**about, "seed": None, "seeds": options.seeds}, together, {})
 
 
-def _done(options: argparse.Namespace, state: str, seed: int) -> bool:
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    wanted = (state, seed, options.data.name, options.tag)
-    return any((one["state"], one["seed"], one["dataset"], one["tag"]) == wanted for one in map(json.loads, lines))
+def _rows(options: argparse.Namespace, state: str, seed: int) -> tuple[dict[str, list[Row]], dict[str, Any]]:
+    """All rows of one state and seed by side, kept in the folder of work; their lines are written when they are made."""
+    file = options.work / f"{_name(options, state, seed)}.rows.json"
+    if file.exists():
+        kept = json.loads(file.read_text())
+        return {side: [Row(**row) for row in rows] for side, rows in kept["rows"].items()}, kept["about"]
+    with _study(options, state, seed) as study:
+        model = study.store.latest_model()
+        assert model is not None
+        about = _about(options, state, seed, study, model)
+        rows, patches = _look(options, study, model, seed)
+    _write(options, about, rows, {side: one.aurocs() for side, one in patches.items()})
+    plain = {side: [asdict(row) for row in found] for side, found in rows.items()}
+    file.write_text(json.dumps({"rows": plain, "about": about}))
+    return rows, about
+
+
+def _name(options: argparse.Namespace, state: str, seed: int) -> str:
+    fold = "fold{}of{}-".format(*options.fold) if options.fold else ""
+    return f"score-{options.data.name}-{fold}{options.tag or 'default'}-{state}-{seed}"
 
 
 def _study(options: argparse.Namespace, state: str, seed: int) -> Study:
     """The study of one state and seed, trained."""
-    folder = options.work / f"score-{options.data.name}-{options.tag or 'default'}-{state}-{seed}"
+    folder = options.work / _name(options, state, seed)
     if not (folder / "study.toml").exists():
         found = find_dataset(options.data)
+        found = fold_of(found, options.fold) if options.fold else found
         budget: dict[str, Any] = {"base": 0.025, "total": 0.05, "cycles": 1}
         if state != "spread5":
-            sides, patients = given_splits(found, WHAT_THE_DATA_SAYS) or {}, patients_of(found, WHAT_THE_DATA_SAYS)
-            learn = sorted({who for case, who in patients.items() if sides.get(case, sides.get(who)) == "learn"})
+            patients, sides = divide(found, WHAT_THE_DATA_SAYS, seed=0)
+            learn = sorted({who for case, who in patients.items() if sides[case] == "learn"})
             drawn = np.random.default_rng(seed).permutation(learn)[: int(state[0])].tolist()
             budget = {"start": "patients", "patients": drawn, "total": 10**9, "cycles": 0}
         settings = {"expert": "simulated", "seed": seed, "budget": budget, "acquisition": "random"}
-        settings |= {"training": options.training, "pseudo": {"share": 0.0}}
+        settings |= {"training": options.training, "grid": options.grid, "pseudo": {"share": 0.0}}
         api.init(folder, found, settings=settings).store.close()
     study = Study.open(folder)
     with Bars() as bars:
@@ -82,72 +110,112 @@ def _study(options: argparse.Namespace, state: str, seed: int) -> Study:
     return study
 
 
-def _lines(options: argparse.Namespace, state: str, seed: int, study: Study) -> list[dict[str, Any]]:
-    model = study.store.latest_model()
-    assert model is not None
+def _about(options: argparse.Namespace, state: str, seed: int, study: Study, model: Model) -> dict[str, Any]:
+    """What every line of one state and seed holds."""
     record = api.records(study)[-1]
-    about = {
-        "bench": "score_quality", "dataset": options.data.name, "method": "askance", "acquisition": None, "seed": seed,
-        "fold": None, "budget": record["budget"], "labelled_slices": record["labelled_slices"],
-        "pool_slices": record["learn_slices"], "dice": record["dice"], "dice_per_class": record["dice_per_class"],
-        "seconds": sum(record["seconds"].values()), "peak_mb": record["peak_mb"], "default": False, "state": state,
-        "pairs": model.info["calibration"]["pairs"], "tag": options.tag, "commit": describe_environment()["commit"],
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }  # fmt: skip
-    rank_pool(study, model.id, MEASURES)
-    predictions = study.store.predictions(model.id)
-    split = {case.id: case.split for case in study.store.cases()}
-    lines = []
-    for side in ("learn", "test"):
-        chosen = [one for one in predictions if split[parse_slice_id(one.slice_id)[0]] == side]
-        dice = _dice(study, model.id, chosen)
-        lines += [
-            {**about, "side": side, "measure": measure, **_trust(study, chosen, dice, measure, seed)}
-            for measure in ("score", "d_raw", *MEASURES)
-        ]
-    return lines
-
-
-def _dice(study: Study, model: str, predictions: list[Prediction]) -> dict[str, float]:
-    """Dice by slice, on the working grid."""
-    found = {}
-    for case_id, indices in by_case([one.slice_id for one in predictions]).items():
-        case = study.store.case(case_id)
-        truth = study.to_grid(study.truth(case), case)
-        values = slices_dice(study.store.prediction_labels(model, case_id), truth, len(study.config.classes))
-        found |= {slice_id(case_id, study.config.grid.axis, index): float(values[index]) for index in indices}
-    return found
-
-
-def _trust(study: Study, predictions: list[Prediction], dice: dict[str, float], measure: str, seed: int) -> dict[str, Any]:
-    """Correlation per slice and per volume, error, and the share of the worst tenth found in the first tenth."""
-    sign = SIGN.get(measure, 1)
-    rows = [
-        (one, sign * float(getattr(one, measure) if measure in ("score", "d_raw") else one.measures[measure]))
-        for one in predictions
-        if np.isfinite(dice[one.slice_id])
-    ]
-    values, truth = np.array([value for _, value in rows]), np.array([dice[one.slice_id] for one, _ in rows])
-    patients, volumes = defaultdict(list), defaultdict(list)
-    for (one, value), true in zip(rows, truth):
-        case = parse_slice_id(one.slice_id)[0]
-        patients[study.store.case(case).patient].append((value, true))
-        volumes[case].append((value, true))
-    low, high = hierarchical_bootstrap(patients, _pearson, np.random.default_rng(seed))
-    by_slice, means = correlate(values, truth), np.array([np.mean(pairs, axis=0) for pairs in volumes.values()])
-    tenth = max(1, len(truth) // 10)
-    worst, first = set(np.argsort(truth, kind="stable")[:tenth]), set(np.argsort(values, kind="stable")[:tenth])
     return {
-        "score_r": by_slice.pearson, "low": low, "high": high, "spearman": by_slice.spearman,
-        "volume_r": _pearson(means), "mae": float(np.abs(values - truth).mean()) if measure in SCALED else None,
-        "worst_found": len(worst & first) / tenth, "n": len(truth), "left_out": len(predictions) - len(rows),
+        "bench": "score_quality", "dataset": options.data.name, "method": "askance", "acquisition": None, "seed": seed,
+        "fold": "{}/{}".format(*options.fold) if options.fold else None, "budget": record["budget"],
+        "labelled_slices": record["labelled_slices"], "pool_slices": record["learn_slices"], "dice": record["dice"],
+        "dice_per_class": record["dice_per_class"], "seconds": sum(record["seconds"].values()),
+        "peak_mb": record["peak_mb"], "default": False, "state": state, "pairs": model.info["calibration"]["pairs"],
+        "tag": options.tag, "commit": describe_environment()["commit"],
     }  # fmt: skip
 
 
-def _pearson(rows: Any) -> float:
-    if len(rows) < 3 or np.std(rows, axis=0).min() == 0:
-        return float("nan")
-    return float(np.corrcoef(rows[:, 0], rows[:, 1])[0, 1])
+def _look(
+    options: argparse.Namespace, study: Study, model: Model, seed: int
+) -> tuple[dict[str, list[Row]], dict[str, Patches]]:
+    """What everyone says of every slice that was never trained on, and of its patches, by side."""
+    predictor, config = study.predictor(model.id), study.config
+    with_dropout = config.network.model_copy(update={"dropout": DROPOUT})
+    others = study.store.folder / "others"
+    members, noisy = [], None
+    if not options.alone:
+        places = range(1, MEMBERS)
+        members = [trained_again(study, model, others / f"{one}", 100 * one + seed, config.network) for one in places]
+        noisy = trained_again(study, model, others / "dropout", seed, with_dropout)
+    unlabelled = {one.id for one in study.store.slices("learn", {"pool"})}
+    rows: dict[str, list[Row]] = {"learn": [], "test": []}
+    patches = {side: Patches() for side in rows}
+    for case in study.store.cases():
+        names = [slice_id(case.id, config.grid.axis, index) for index in range(case.shape[config.grid.axis])]
+        chosen = [index for index, name in enumerate(names) if case.split == "test" or name in unlabelled]
+        if case.label is None or not chosen:
+            continue
+        outcome = predict_case(study, predictor, case)
+        said, maps = _said(study, model, outcome)
+        if noisy is not None:
+            for name, probs in (
+                ("ensemble", ensemble(study, model, members, case)),
+                ("mc_dropout", passes(study, model, noisy, case, with_dropout, seed)),
+            ):
+                said |= {f"{name}_{what}": value for what, value in said_by(probs, outcome.labels(), len(config.classes))}
+                maps[name] = -_entropy_map(probs.mean(0))
+        _add(study, case, chosen, outcome, said, rows[case.split], seed)
+        truth = study.to_grid(study.truth(case), case)
+        picked = {name: one[chosen] for name, one in maps.items()}
+        patches[case.split].add(outcome.labels()[chosen], truth[chosen], picked)
+    return rows, patches
+
+
+def _said(study: Study, model: Model, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the model itself says of each slice, and of each patch or pixel."""
+    judge = judge_of(study, model.id)
+    said = measures_of(outcome, MEASURES)
+    said = {name: -values if name in HIGH_IS_BAD else values for name, values in said.items()}
+    said["score"] = slice_scores(outcome, judge.preset, judge.calibration)
+    maps = {"score": confidence_map(outcome.probs).astype(np.float32), "entropy": -_entropy_map(outcome.probs)}
+    raw = d_raw(outcome)
+    if raw is not None and outcome.patch_logits is not None and outcome.judged is not None:
+        said["d_raw"] = raw
+        verdicts = np.full((len(raw), *outcome.probs.shape[2:]), outcome.patch_logits.mean(), np.float32)
+        part = outcome.judged.cut(verdicts)
+        rows, columns = (np.arange(n) * k // n for n, k in zip(part.shape[1:], outcome.patch_logits.shape[1:]))
+        part[...] = outcome.patch_logits[:, rows[:, None], columns]
+        maps["d_raw"] = verdicts
+    return said, maps
+
+
+def _entropy_map(probs: Any) -> Any:
+    return -(probs * np.log(np.maximum(probs, 1e-8))).sum(1)
+
+
+def _add(
+    study: Study, case: Case, chosen: list[int], outcome: Outcome, said: dict[str, Any], rows: list[Row], seed: int
+) -> None:
+    labels, truth = outcome.labels(), study.to_grid(study.truth(case), case)
+    dice = slices_dice(labels, truth, len(study.config.classes))
+    for index in chosen:
+        empty = (not labels[index].any(), not truth[index].any())
+        values = {name: float(value[index]) for name, value in said.items()}
+        rows.append(Row(seed, case.patient, case.id, float(dice[index]), empty, values))
+
+
+def _write(
+    options: argparse.Namespace, about: dict[str, Any], rows: dict[str, list[Row]], patch_aurocs: dict[str, dict[str, float]]
+) -> None:
+    """A line a side and measure; one of what stands in the results already is not written again."""
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    known = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    same = ("dataset", "state", "seed", "tag", "fold")
+    if any(all(line[key] == about[key] for key in same) for line in known):
+        return
+    lines = []
+    for side, found in rows.items():
+        for measure in found[0].said if found else ():
+            rng = np.random.default_rng(0)
+            better, low, high = gain(found, "score", measure, rng)
+            line = {**about, "side": side, "measure": measure, **figures(found, measure, _scaled(measure), rng)}
+            line |= {"score_gain": better, "gain_low": low, "gain_high": high}
+            line["patch_auroc"] = patch_aurocs.get(side, {}).get(measure.removesuffix("_entropy"))
+            lines.append({**line, "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    with options.out.open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _scaled(measure: str) -> bool:
+    return measure.removeprefix("ensemble_").removeprefix("mc_dropout_") in IN_UNITS_OF_DICE
 
 
 if __name__ == "__main__":

@@ -75,13 +75,15 @@ class NetworkConfig(_Section):
     """``generator``: ``unet`` (3x3, poolings) or ``pix2pix`` (strided 4x4, Isola 2017).
 
     ``width``: channels of its first layer; the unet has half of them where it works at full size, four times the pixels.
-    ``stem``: it works on blocks of this many pixels squared; 0: 2 on grids of 96 pixels and more, else 1.
+    ``stem``: it works on blocks of this many pixels squared; 0: 2 on grids of 96 pixels and more, else 1. ``dropout``:
+    share of the channels that training leaves out in the unet's two deepest levels (MC-dropout needs it).
     """
 
     generator: Literal["unet", "pix2pix"] = "unet"
     width: Annotated[int, Field(ge=4, le=256)] = 32
     stem: Literal[0, 1, 2] = 0
     discriminator_width: Annotated[int, Field(ge=4, le=256)] = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class TrainingConfig(_Section):

@@ -76,3 +76,11 @@ def test_pix2pix_is_noisy_in_training_and_not_in_prediction():
     assert not torch.equal(network(slices), network(slices))
     network.eval()
     assert torch.equal(network(slices), network(slices))
+
+
+def test_a_unet_with_dropout_is_noisy_in_training_and_not_in_prediction():
+    torch.manual_seed(0)
+    net, image = UNet(1, 3, 4, depth=2, dropout=0.5), torch.randn(1, 1, 16, 16)
+    assert not torch.equal(net.train()(image), net(image))
+    assert torch.equal(net.eval()(image), net(image))
+    assert net.state_dict().keys() == UNet(1, 3, 4, depth=2).state_dict().keys()

@@ -19,8 +19,8 @@ from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
 from askance.active.querying import ask, ask_base, query_size
 from askance.active.ranking import rank_pool
-from askance.active.study import Study
-from askance.active.training import model_name, train_cycle
+from askance.active.study import Study, model_name
+from askance.active.training import train_cycle
 from askance.active.triage import triage
 from askance.errors import WaitingForExpert
 from askance.learning.task import Step

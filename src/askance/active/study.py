@@ -123,3 +123,8 @@ def by_case(slice_ids: Sequence[str]) -> dict[str, list[int]]:
         case, _, index = parse_slice_id(slice_id)
         cases.setdefault(case, []).append(index)
     return cases
+
+
+def model_name(cycle: int) -> str:
+    """Id of the model trained after the answers of ``cycle``."""
+    return f"cycle-{cycle:03d}"

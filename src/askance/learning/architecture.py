@@ -71,7 +71,7 @@ def unet_depth(size: tuple[int, int]) -> int:
 def _unet(shape: Shape, network: NetworkConfig) -> UNet:
     stem = network.stem or (2 if min(shape.size) >= _LARGE else 1)
     width = network.width if stem == 2 else max(_NARROWEST, network.width // 2)
-    return UNet(shape.channels, shape.classes, width, unet_depth(shape.size) - stem // 2, stem)
+    return UNet(shape.channels, shape.classes, width, unet_depth(shape.size) - stem // 2, stem, network.dropout)
 
 
 def _isola_weights(module: nn.Module) -> None:

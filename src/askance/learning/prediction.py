@@ -36,7 +36,8 @@ class Outcome:
     foreground with the mean's, 1 with one view; ``information`` (D, H, W): what the views' answers say of which view was
     asked, the mean's entropy less the mean entropy, in units of log K (BALD, Houlsby 2011), 0 with one view;
     ``patch_logits`` (D, h, w): D's of a box around the foreground in sight, of all of the slices where none is; None
-    without D. ``looked_at``: the part of the grid that was predicted, beyond which all is background for sure; None: all.
+    without D; ``judged`` is that box of the grid. ``looked_at``: the part of the grid that was predicted, beyond which all
+    is background for sure; None: all.
     """
 
     probs: NDArray[np.float32]
@@ -44,6 +45,7 @@ class Outcome:
     information: NDArray[np.float32]
     patch_logits: NDArray[np.float32] | None
     looked_at: Box | None = None
+    judged: Box | None = None
 
     def cut(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of ``array`` (..., H, W) that was predicted, as a view."""
@@ -86,6 +88,11 @@ class Predictor:
         self._networks = {name: self._ready(modules[name], states[name]) for name in modules if name in states}
         self._stride = int(modules["G"].stride) if not self._fixed else 1  # type: ignore[arg-type]
 
+    @property
+    def generator(self) -> nn.Module:
+        """G, in the mode for prediction."""
+        return self._networks["G"]
+
     def __call__(self, images: NDArray[np.float32], extent: tuple[int, int]) -> Outcome:
         """Predict the slices ``images`` (D, C, H, W) of one case, which cover ``extent`` rows and columns of the grid."""
         size = (images.shape[2], images.shape[3])
@@ -106,6 +113,7 @@ class Predictor:
             framed(information.numpy(), box, size),
             None if patches is None else patches.numpy(),
             field.around(near).moved(box.top, box.left),
+            judged.moved(box.top, box.left),
         )
 
     def _whole(self, probs: Tensor) -> Tensor:

@@ -21,10 +21,11 @@ class UNet(nn.Module):
 
     With a ``stem`` of 2, every 2 x 2 pixels become channels of one at the start, and channels pixels at the end (Shi 2016's
     sub-pixel convolution): nothing is lost, and no layer runs at full size, where a U-Net spends most of its time.
-    Sides of the input must be multiples of ``stride``, the halvings (``depth``) and the stem together.
+    Sides of the input must be multiples of ``stride``, the halvings (``depth``) and the stem together. ``dropout`` leaves
+    out whole channels of the two deepest levels, where Bayesian SegNet has it, too (Kendall 2015).
     """
 
-    def __init__(self, channels: int, classes: int, width: int, depth: int = 4, stem: int = 1) -> None:
+    def __init__(self, channels: int, classes: int, width: int, depth: int = 4, stem: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         widths = [min(width * 2**level, width * _WIDEST) for level in range(depth + 1)]
         self.stem, self.stride = stem, stem * 2**depth
@@ -33,6 +34,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2, bias=False) for a, b in pairwise(widths))
         self.merge = nn.ModuleList(_double(2 * a, a) for a in widths[:-1])
         self.head = nn.Conv2d(widths[0], classes * stem**2, 1)
+        self.drop = nn.Dropout2d(dropout)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of ``image`` (N, C, H, W)."""
@@ -40,6 +42,7 @@ class UNet(nn.Module):
         x = nn.functional.pixel_unshuffle(image, self.stem)
         for level, block in enumerate(self.down):
             x = block(nn.functional.max_pool2d(x, 2) if level else x)
+            x = self.drop(x) if level >= len(self.down) - 2 else x
             skips.append(x)
         for level in reversed(range(len(self.up))):
             x = self.merge[level](torch.cat([self.up[level](x), skips[level]], dim=1))

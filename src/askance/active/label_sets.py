@@ -1,0 +1,89 @@
+"""What a training learns from: S_true + weighted G(P) (Algorithm 1, line 9), as entries of the store and as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.scores import enlarged
+from askance.active.study import Study, by_case, model_name
+from askance.errors import UsageError
+from askance.learning.batches import TrainingData
+from askance.records import IGNORE, LabelEntry, LabelSet, parse_slice_id, slice_id
+
+
+def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
+    """S_true + weighted G(P): the latest annotation of each slice, and the last model's pseudo-labels of the pool.
+
+    Raises:
+        UsageError: nothing is labelled.
+    """
+    unassisted = study.validation_ids()
+    true = [
+        LabelEntry(one.slice_id, "annotation", 1.0, version=one.version)
+        for one in study.store.annotations()
+        if one.slice_id not in unassisted and study.store.case(parse_slice_id(one.slice_id)[0]).split == "learn"
+    ]
+    if not true:
+        raise UsageError(f"{study.store.folder}: no slice of learn is labelled yet; answer the base first (`askance query`)")
+    return true + _pseudo_entries(study, cycle)
+
+
+def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
+    if cycle == 0 or study.config.pseudo.share == 0:
+        return []
+    teacher, usable = model_name(cycle - 1), study.store.states()
+    return [
+        LabelEntry(one.slice_id, "pseudo", one.weight, model=teacher)
+        for one in study.store.predictions(teacher)
+        if one.triage == "pseudo" and usable.get(one.slice_id) in ("pool", "skipped")
+    ]
+
+
+@contextmanager
+def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
+    """The label set on the working grid, in a memory-mapped file while it is needed: a pool may not fit in memory."""
+    path = study.store.folder / "cache" / f"labels-{label_set.id}.npy"
+    path.parent.mkdir(exist_ok=True)
+    entries, size = label_set.entries, study.config.grid.size
+    labels: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, (len(entries), *size))
+    try:
+        extents = _fill(study, entries, labels)
+        yield TrainingData(
+            slice_ids=tuple(entry.slice_id for entry in entries),
+            labels=labels,
+            weights=np.array([entry.weight for entry in entries], np.float32),
+            pseudo=np.array([entry.kind == "pseudo" for entry in entries]),
+            extents=extents,
+        )
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Write each entry's label to ``labels``; give back how far its slice covers the grid, (N, 2)."""
+    extents = np.zeros((len(entries), 2), np.int64)
+    annotations = {(one.slice_id, one.version): one for one in study.store.annotations(latest=False)}
+    places = {(entry.slice_id, entry.kind): place for place, entry in enumerate(entries)}
+    cases = by_case([entry.slice_id for entry in entries])
+    extent = {case: study.extent(study.store.case(case)) for case in cases}
+    for place, entry in enumerate(entries):
+        extents[place] = extent[parse_slice_id(entry.slice_id)[0]]
+        if entry.kind == "annotation" and entry.version is not None:
+            labels[place] = study.annotation_on_grid(annotations[entry.slice_id, entry.version])
+    teachers = {entry.slice_id: str(entry.model) for entry in entries if entry.kind == "pseudo"}
+    for case, indices in by_case(list(teachers)).items():
+        names = [slice_id(case, study.config.grid.axis, index) for index in indices]
+        believed = _believed(study, teachers[names[0]], case)
+        for name, index in zip(names, indices):
+            labels[places[name, "pseudo"]] = believed[index]
+    return extents
+
+
+def _believed(study: Study, teacher: str, case: str) -> NDArray[np.uint8]:
+    """What ``teacher`` predicts for ``case``, (D, H, W) on the working grid; IGNORE in patches that it may be wrong in."""
+    labels, maps = study.store.prediction_labels(teacher, case), study.store.prediction_maps(teacher, case)
+    return np.where(enlarged(maps, labels.shape[1:]) < study.config.pseudo.patch_threshold, np.uint8(IGNORE), labels)
