@@ -14,7 +14,7 @@ demo: .venv/installed
 test: .venv/installed-dev browser web
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: .venv/installed-dev browser web
+test-slow: .venv/installed-dev browser web postgres
 	$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
 
 lint: .venv/installed-dev
@@ -36,6 +36,13 @@ docs: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --no-deps monailabel==0.8.5  # for its client alone, which tests drive
 	touch $@
+
+# The server's programs alone: the slow tests start their own server, on a port of their own.
+.PHONY: postgres
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq postgresql; } || \
+		{ echo "no PostgreSQL: install it with your system's packages; its tests will fail on CI"; test -z "$$CI"; }
 
 .PHONY: browser
 browser:

@@ -4,8 +4,23 @@ from pathlib import Path
 
 import pytest
 
+import postgres_server
 from askance.active.study import Study
 from made_studies import TEST, TINY, advance, answer, make_study, write_dataset
+
+
+@pytest.fixture(scope="session")
+def postgres_running() -> Iterator[postgres_server.Server]:
+    """One PostgreSQL server for all tests of a process."""
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_running: postgres_server.Server, monkeypatch: pytest.MonkeyPatch) -> postgres_server.Server:
+    """The server, with its password where a user would put it."""
+    monkeypatch.setenv("PGPASSWORD", postgres_running.password)
+    return postgres_running
 
 
 @pytest.fixture

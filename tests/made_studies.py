@@ -74,10 +74,10 @@ def write_dataset(folder: Path, labelled: tuple[str, ...] = LEARN + TEST, channe
     return folder
 
 
-def make_study(folder: Path, dataset: Path, **settings: object) -> Study:
+def make_study(folder: Path, dataset: Path, database: str | None = None, **settings: object) -> Study:
     """A study of ``dataset`` that learns within seconds; ``settings`` win over TINY."""
     merged = {**TINY, **settings}
-    return init(folder, find_dataset(dataset), settings=merged)
+    return init(folder, find_dataset(dataset), settings=merged, database=database)
 
 
 def answer(study: Study, slice_ids: list[str], author: str = "anna") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -36,14 +35,17 @@ def init(
     settings: dict[str, Any] | None = None,
     axis: str | None = None,
     division: Division = WHAT_THE_DATA_SAYS,
+    database: str | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """A new study in ``folder`` of the data set ``found``; ``settings`` (as in study.toml) win over the preset's.
 
+    Its state is in SQLite in the folder, or in the empty PostgreSQL database at the URL ``database``.
+
     Where a human answers, the labels that came with learn's cases are taken as answered; a simulated expert keeps them back.
 
     Raises:
-        DataError: problems in the data set. UsageError: settings. StudyError: the folder.
+        DataError: problems in the data set. UsageError: settings, or the URL. StudyError: the folder or the database.
     """
     settings = dict(settings or {})
     seed = settings.get("seed", 0)
@@ -53,12 +55,11 @@ def init(
     _require_learn(cases)
     config = with_validation(_config(folder, found, preset, settings, cases, number), cases, settings.get("budget") or {})
     require_usable(config, cases)
-    study = Study(Store.create(folder, config, cases))
+    study = Study(Store.create(folder, config, cases, database))
     try:
         accept_given(study)
     except BaseException:
-        study.store.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        study.store.destroy()
         raise
     return study
 

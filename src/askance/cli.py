@@ -12,7 +12,7 @@ from pathlib import Path
 
 from askance import __version__, commands
 from askance.errors import AskanceError
-from askance.options import data_options, json_option, study_argument
+from askance.options import data_options, database_option, json_option, study_argument
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def _data_commands(group: Any) -> None:
     init.add_argument("--spacing", type=float, nargs=2, metavar="MM", help="working resolution in plane (from the data)")
     init.add_argument("--size", type=int, nargs=2, metavar="PX", help="field of view in pixels of it (from the data)")
     init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, as training.epochs=40")
+    database_option(init, "keep the study's state in this empty PostgreSQL database (SQLite in the folder)")
 
     add = _command(group, "add", commands.add, "bring new cases of a data set into a study")
     study_argument(add)
@@ -181,6 +182,7 @@ def _server_commands(group: Any) -> None:
     serve.add_argument("--key", type=Path, metavar="PEM", help="the certificate's key")
     serve.add_argument("--behind-proxy", action="store_true", help="a proxy that speaks TLS stands in front")
     serve.add_argument("--days", type=float, default=1, help="days that the printed link works (1)")
+    database_option(serve, "where the study's PostgreSQL database is now, for this and every later command")
 
     users = _command(group, "users", commands.users, "who may work on a study: a link a person")
     users.add_argument("action", choices=["add", "list", "revoke"])
@@ -198,6 +200,7 @@ def _server_commands(group: Any) -> None:
     restore = _command(group, "restore", commands.restore, "a study from a backup, every label checked")
     restore.add_argument("file", type=Path, help="what `askance backup` wrote")
     restore.add_argument("study", type=Path, help="the study's folder, made anew")
+    database_option(restore, "put its state into this empty PostgreSQL database (SQLite in the folder)")
 
     work = _command(group, "work", commands.work, "what a job of the server does; the server starts it")
     study_argument(work)

@@ -55,6 +55,7 @@ def init(arguments: Arguments) -> None:
             settings=settings_of(arguments),
             axis=arguments.axis,
             division=division_of(arguments),
+            database=arguments.database,
             progress=bars.count,
         )
     with study:
@@ -253,8 +254,11 @@ def demo(arguments: Arguments) -> None:
 def serve(arguments: Arguments) -> None:
     """Serve a study until stopped."""
     from askance.server.serving import Address, serve
+    from askance.store.place import readdress
     from askance.store.store import Store
 
+    if arguments.database:
+        readdress(arguments.study, arguments.database)
     address = Address(arguments.host, arguments.port, arguments.certificate, arguments.key, arguments.behind_proxy)
     with Store.open(arguments.study) as store:
         serve(store, address, arguments.days)
@@ -292,7 +296,8 @@ def restore(arguments: Arguments) -> None:
     """Make a study from a backup."""
     from askance.store.backup import restore
 
-    print(f"{restore(arguments.file, arguments.study)} labels checked; the study is in {arguments.study}")
+    checked = restore(arguments.file, arguments.study, arguments.database)
+    print(f"{checked} labels checked; the study is in {arguments.study}")
 
 
 def work(arguments: Arguments) -> None:
@@ -322,7 +327,7 @@ def _bars() -> Any:
 
 
 def _model_folder(path: Path) -> Path:
-    if not (path / "study.db").exists():
+    if not (path / "study.toml").exists():
         return path
     from askance.active.study import Study
 

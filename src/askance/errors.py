@@ -12,6 +12,7 @@
     │   └── SplitError       patients, duplicates, learn/test/validation
     ├── StudyError           the study on disk
     │   ├── StudyBusy        another process works on it
+    │   ├── StudyUnreachable its database does not answer, or does not let us in
     │   ├── SourceMissing    a source file is not where it was
     │   └── SourceChanged    a source file is there, but its bytes are others
     ├── AnswerError          what an expert handed in cannot be taken
@@ -38,6 +39,7 @@ __all__ = [
     "SplitError",
     "StudyBusy",
     "StudyError",
+    "StudyUnreachable",
     "TrainingError",
     "UsageError",
     "WaitingForExpert",
@@ -86,6 +88,10 @@ class StudyError(AskanceError):
 
 class StudyBusy(StudyError):
     """Another process works on the study."""
+
+
+class StudyUnreachable(StudyError):
+    """The study's database does not answer, or does not let us in."""
 
 
 class SourceMissing(StudyError):

@@ -25,6 +25,13 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def database_option(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add --database."""
+    parser.add_argument(
+        "--database", metavar="URL", help=f"{text}; as postgresql+psycopg://USER@HOST/NAME, no password in it"
+    )
+
+
 def data_options(parser: argparse.ArgumentParser, positional: bool = False) -> None:
     """Add what tells where the data is and how to read it."""
     if positional:

@@ -1,10 +1,9 @@
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -14,7 +13,9 @@ from alembic.script import ScriptDirectory
 from askance.errors import StudyError
 from askance.store import database, schema
 from askance.store.database import Database
+from askance.store.postgres import address
 from askance.store.store import Store
+from postgres_server import NewDatabase
 
 REVISIONS = [one.revision for one in ScriptDirectory(str(database._MIGRATIONS)).walk_revisions()]
 
@@ -33,8 +34,8 @@ def upgrade() -> None:
 """
 
 
-def migrate_to(path: Path, revision: str) -> None:
-    made = Database(path)
+def migrate_to(place: Path | sa.URL, revision: str) -> None:
+    made = Database(place)
     config = Config()
     config.set_main_option("script_location", str(database._MIGRATIONS))
     with made.writing() as connection:
@@ -56,9 +57,9 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
-def scanners(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [name for (name,) in connection.execute("SELECT scanner FROM cases")]
+def scanners(store: Store) -> list[str]:
+    with store._database.reading() as connection:
+        return list(connection.scalars(sa.text("SELECT scanner FROM cases")))
 
 
 def test_the_newest_migration_is_the_one_the_schema_names() -> None:
@@ -67,9 +68,11 @@ def test_the_newest_migration_is_the_one_the_schema_names() -> None:
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_a_database_of_any_age_migrates_to_the_schema(tmp_path: Path, revision: str) -> None:
-    migrate_to(tmp_path / "study.db", revision)
-    opened = Database(tmp_path / "study.db")
+def test_a_database_of_any_age_migrates_to_the_schema(tmp_path: Path, new_database: NewDatabase, revision: str) -> None:
+    url = new_database()
+    place = tmp_path / "study.db" if url is None else address(url)
+    migrate_to(place, revision)
+    opened = Database(place)
     opened.upgrade()
     with opened.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
@@ -82,7 +85,7 @@ def test_an_old_study_is_migrated_on_opening_and_keeps_its_content(store: Store,
     for _ in range(2):
         with Store.open(store.folder) as opened:
             assert len(opened.slices()) == 24
-    assert scanners(store.folder / "study.db") == ["unknown"] * 4
+            assert scanners(opened) == ["unknown"] * 4
 
 
 def test_a_migration_that_fails_changes_nothing(store: Store, later: Path) -> None:
@@ -91,8 +94,8 @@ def test_a_migration_that_fails_changes_nothing(store: Store, later: Path) -> No
     (later / "versions" / "later.py").write_text(script)
     with pytest.raises(RuntimeError, match="half way"):
         Store.open(store.folder)
-    with pytest.raises(sqlite3.OperationalError, match="no such column"):
-        scanners(store.folder / "study.db")
+    with store._database.reading() as connection:
+        assert "scanner" not in {column["name"] for column in sa.inspect(connection).get_columns("cases")}
 
 
 def test_a_study_of_a_newer_askance_is_refused_and_left_alone(

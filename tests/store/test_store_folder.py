@@ -99,18 +99,18 @@ def test_a_folder_without_a_study_is_not_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"", "holds no study's tables"), (b"rubbish" * 999, "damaged")])
-def test_a_database_that_is_none_is_refused(store: Store, content: bytes, message: str) -> None:
-    store.close()
-    (store.folder / "study.db").write_bytes(content)
+def test_a_database_that_is_none_is_refused(sqlite_store: Store, content: bytes, message: str) -> None:
+    sqlite_store.close()
+    (sqlite_store.folder / "study.db").write_bytes(content)
     with pytest.raises(StudyError, match=message):
-        Store.open(store.folder)
+        Store.open(sqlite_store.folder)
 
 
-def test_a_truncated_database_is_refused_in_words(store: Store) -> None:
-    store.close()
-    database = store.folder / "study.db"
+def test_a_truncated_database_is_refused_in_words(sqlite_store: Store) -> None:
+    sqlite_store.close()
+    database = sqlite_store.folder / "study.db"
     database.write_bytes(database.read_bytes()[:9000])
-    with pytest.raises(StudyError, match=r"damaged|cannot be used"), Store.open(store.folder) as opened:
+    with pytest.raises(StudyError, match=r"damaged|cannot be used"), Store.open(sqlite_store.folder) as opened:
         opened.slices()
 
 

@@ -1,5 +1,7 @@
 """A child process that stores things is killed again and again; the study stays whole and the work gets done."""
 
+from __future__ import annotations
+
 import hashlib
 import random
 import shutil
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from store_studies import SHAPE, arrays, case, labels, predictions, query, save_model, settings
@@ -15,9 +18,17 @@ from askance.records import Cycle
 from askance.store.answers import Answer
 from askance.store.store import Store
 
+if TYPE_CHECKING:  # this file is also run as a program
+    from postgres_server import NewDatabase
+
 CASES = [f"c{k}" for k in range(6)]
 IDS = [f"{name}/2/{k}" for name in CASES for k in range(SHAPE[2])]
 KILLS = 25
+
+
+def make(folder: Path, database: str | None) -> Path:
+    Store.create(folder, settings(), [case(name) for name in CASES], database).close()
+    return folder
 
 
 def work(folder: Path) -> None:
@@ -61,9 +72,8 @@ def content(store: Store) -> object:
 
 
 @pytest.mark.slow
-def test_a_study_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
-    Store.create(tmp_path / "fresh", settings(), [case(name) for name in CASES]).close()
-    shutil.copytree(tmp_path / "fresh", tmp_path / "undisturbed")
+def test_a_study_survives_being_killed_at_any_moment(tmp_path: Path, new_database: NewDatabase) -> None:
+    make(tmp_path / "undisturbed", new_database())
     started = time.monotonic()
     work(tmp_path / "undisturbed")
     whole_s = time.monotonic() - started
@@ -76,7 +86,7 @@ def test_a_study_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
         folder = tmp_path / "killed"
         if attempt % 5 == 0:  # a new study now and then, so that kills fall on first writes as well
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(tmp_path / "fresh", folder)
+            make(folder, new_database())
         with subprocess.Popen([sys.executable, __file__, folder], stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"ready\n"

@@ -1,4 +1,7 @@
-"""Errors as statuses, in one place. What a user did wrong is a 4xx with a sentence; paths stay in the server's log."""
+"""Errors as statuses, in one place. What a user did wrong is a 4xx with a sentence.
+
+Paths and addresses stay in the server's log.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,12 @@ from askance.errors import (
     SourceMissing,
     StudyBusy,
     StudyError,
+    StudyUnreachable,
     UsageError,
 )
 
 _LOG = logging.getLogger("askance.server")
-_PATH = re.compile(r"(^|[\s'\"(=])(/|[A-Za-z]:\\)\S")
+_PATH = re.compile(r"(^|[\s'\"(=])(/|[A-Za-z]:\\|[a-z+]+://)\S")
 _UNSAID = "the study cannot give that now; the server's log says why"
 
 #: The first that fits counts.
@@ -38,6 +42,7 @@ STATUSES: tuple[tuple[type[AskanceError], int], ...] = (
     (SourceMissing, 503),
     (SourceChanged, 503),
     (StudyBusy, 409),
+    (StudyUnreachable, 503),
     (StudyError, 409),
     (AskanceError, 500),
 )

@@ -4,6 +4,7 @@ The data model, before any code. A study is a folder::
 
     study.toml              the settings (config.py)
     study.db                the tables below: SQLite in WAL mode; the one truth about what exists
+    database.toml           in its stead where the tables are on PostgreSQL: where that is, and which study's it must be
     annotations/CASE/AXIS-INDEX.vN.npz   labels      uint8 (h, w), in the file's in-plane shape
     predictions/MODEL/CASE.npz           labels      uint8 (D, H, W), score_maps float16 (D, ph, pw), working grid
     models/MODEL/           G.safetensors, D.safetensors, model.json: written by the learning room
@@ -14,6 +15,7 @@ The data model, before any code. A study is a folder::
 
 ::
 
+    study                              one row, the study's id
     cases 1─n sources                  one volume; its image files and its label file, known by their bytes
     cases 1─n slices                   shape[axis] of them; ``state`` is null outside learn: those are never asked
     queries 1─n asked n─1 slices       one query a cycle; cycle 0 is the base

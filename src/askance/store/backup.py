@@ -1,7 +1,8 @@
 """A study as one file, and back.
 
 Works while the study is served and trained on: first the database as it is at one moment, then the files that it names,
-which are never changed, only added. The cache is left out: it is made anew.
+which are never changed, only added. The cache is left out: it is made anew. Whatever the study's state is in, the archive
+holds it as SQLite, and it comes back as either: so a backup also moves a study from one to the other.
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
+
+import sqlalchemy as sa
 
 from askance.errors import FormatError, StudyError, UsageError
 from askance.store import creation
 from askance.store.atomic import UNFINISHED, cannot_write
+from askance.store.copying import copy_rows
+from askance.store.database import Database
+from askance.store.place import SQLITE
+from askance.store.postgres import address
 from askance.store.settings import NAME
 from askance.store.store import Store
 
 _FOLDERS = ("annotations", "predictions", "models", "queries", "log", "uploads")
-_FILES = (NAME, "study.db")
+_FILES = (NAME, SQLITE)
 
 
 def backup(store: Store, target: Path) -> int:
@@ -33,10 +41,10 @@ def backup(store: Store, target: Path) -> int:
     unfinished = target.with_name(f".{target.name}{UNFINISHED}")
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".askance-") as folder:
-            snapshot = Path(folder) / "study.db"
+            snapshot = Path(folder) / SQLITE
             store.snapshot(snapshot)
             with tarfile.open(unfinished, "w") as archive:
-                archive.add(snapshot, "study.db")
+                archive.add(snapshot, SQLITE)
                 archive.add(store.folder / NAME, NAME)
                 count = 2 + sum(_add(archive, path, store.folder) for path in _files(store.folder))
         with unfinished.open("rb+") as file:
@@ -49,12 +57,16 @@ def backup(store: Store, target: Path) -> int:
     return count
 
 
-def restore(source: Path, folder: Path) -> int:
+def restore(source: Path, folder: Path, database: str | None = None) -> int:
     """Make the study in ``folder``, which must be empty or absent; how many labels were read and found whole.
 
+    Its state goes to SQLite in the folder, or to the empty PostgreSQL database at the URL ``database``.
+
     Raises:
-        FormatError: no backup of a study, or damaged. UsageError: ``folder`` is in use. StudyError: it cannot be written.
+        FormatError: no backup of a study, or damaged. UsageError: ``folder`` is in use, or no such URL.
+        StudyError: it cannot be written.
     """
+    url = None if database is None else address(database)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: is not empty; wanted a folder that is empty or does not exist yet")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -65,10 +77,25 @@ def restore(source: Path, folder: Path) -> int:
         for name in creation.FOLDERS:
             (draft / name).mkdir(exist_ok=True)
         checked = _check(draft, source)
-        if folder.exists():
-            folder.rmdir()
-        draft.replace(folder)
+        with _moved(draft, url) if url is not None else nullcontext():
+            if folder.exists():
+                folder.rmdir()
+            draft.replace(folder)
     return checked
+
+
+@contextmanager
+def _moved(draft: Path, url: sa.URL) -> Iterator[None]:
+    """The state of the study in ``draft`` moves from its study.db to the database at ``url``."""
+    file = Database(draft / SQLITE)
+    try:
+        with file.reading() as source, creation.filled(draft, url, lambda connection: copy_rows(source, connection)):
+            file.close()
+            for path in draft.glob(f"{SQLITE}*"):  # the write-ahead log beside it as well
+                path.unlink()
+            yield
+    finally:
+        file.close()
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -6,41 +6,45 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
+import sqlalchemy as sa
 
 from askance import config
 from askance.errors import StudyError
 from askance.records import Case
-from askance.store import atomic, cases
+from askance.store import atomic, cases, place
 from askance.store import settings as settings_file
 from askance.store.database import Database
+from askance.store.postgres import address
 
 #: The folders of a study beside its two files.
 FOLDERS = ("cache", "annotations", "models", "predictions", "queries", "log")
 
 
-def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case]) -> None:
-    """Make the study's folder with its settings, its database and its cases.
+def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case], database: str | None = None) -> None:
+    """Make the study's folder with its settings, its database (study.db, or PostgreSQL at a URL) and its cases.
 
     Raises:
         StudyError: the folder exists and is not empty, cannot be written, the disk is full, or a case cannot be taken.
-        SplitError: a patient on two sides.
+        SplitError: a patient on two sides. UsageError: no such URL.
     """
     _check_place(folder)
+    url = None if database is None else address(database)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _under_construction(folder) as building:
             for name in FOLDERS:
                 (building / name).mkdir()
             atomic.write(building / settings_file.NAME, config.dump(settings).encode())
-            _fill_database(building / "study.db", settings.grid.axis, given)
-            _check_place(folder)
-            building.replace(folder)
-            atomic.flush_folder(folder.parent)
+            with filled(building, url, partial(cases.add, cases=given, axis=settings.grid.axis)):
+                _check_place(folder)
+                building.replace(folder)
+                atomic.flush_folder(folder.parent)
     except OSError as error:
         raise atomic.cannot_write(error, folder) from None
 
@@ -55,11 +59,26 @@ def _check_place(folder: Path) -> None:
             raise StudyError(f"{folder}: is not empty; wanted a folder that is empty or does not exist yet")
 
 
-def _fill_database(path: Path, axis: int, given: Sequence[Case]) -> None:
-    database = Database(path)
+@contextmanager
+def filled(folder: Path, url: sa.URL | None, fill: Callable[[sa.Connection], None]) -> Iterator[None]:
+    """A new database for the study in ``folder``: study.db, or that at ``url``, emptied again where the ``with`` fails.
+
+    Raises:
+        StudyError: the database is not empty, or out of reach.
+    """
+    database = Database(folder / place.SQLITE if url is None else url)
     try:
-        database.create()
-        database.write(cases.add, given, axis)
+        study = database.create(fill)
+        try:
+            if url is not None:
+                place.remember(folder, url, study)
+            else:
+                database.close()  # before the file is moved
+            yield
+        except BaseException:
+            if url is not None:
+                database.drop()
+            raise
     finally:
         database.close()
 

@@ -1,50 +1,68 @@
-"""The connection to study.db: transactions, migrations, and SQL's errors in the user's words.
+"""The connection to a study's database: transactions, migrations, and SQL's errors in the user's words.
 
-All that only SQLite knows stands in ``_sqlite_engine``; the rest would speak to PostgreSQL as well.
+What only one kind of database knows stands in ``sqlite.py`` and ``postgres.py``; all else is the same for both.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from askance.errors import StudyBusy, StudyError
+from askance.store import schema
+from askance.store.postgres import Postgres
 from askance.store.schema import REVISION
+from askance.store.sqlite import SQLite
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_WAIT_MS = 30_000
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Database:
-    """study.db at ``path``, opened; every statement runs inside a transaction, reading or writing."""
+class _Backend(Protocol):
+    """What one kind of database does its own way. ``where`` is what messages call it: never with a password."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._reader = _sqlite_engine(path)
-        self._writer = self._reader.execution_options(begin="BEGIN IMMEDIATE")
+    where: str
+    reader: sa.Engine
+    writer: sa.Engine
+
+    def claim(self, connection: sa.Connection) -> None: ...
+    def explained(self, error: DBAPIError) -> StudyError | None: ...
+    def alone(self, wait_s: float) -> AbstractContextManager[bool]: ...
+
+
+class Database:
+    """study.db at a path, or PostgreSQL at a URL; every statement runs inside a transaction, reading or writing."""
+
+    def __init__(self, place: Path | sa.URL) -> None:
+        self.place = place
+        self._backend: _Backend = SQLite(place) if isinstance(place, Path) else Postgres(place)
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return self._backend.where
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the database throughout."""
-        with self._explained(), self._reader.begin() as connection:
+        with self._explained(), self._backend.reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """The one connection that may write now: committed whole at the end, undone whole on any exception."""
-        with self._explained(), self._writer.begin() as connection:
+        with self._explained(), self._backend.writer.begin() as connection:
+            self._backend.claim(connection)
             yield connection
 
     def read(self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
@@ -57,40 +75,68 @@ class Database:
         with self.writing() as connection:
             return function(connection, *args, **named)
 
-    def create(self) -> None:
-        """Make the tables, at the newest migration."""
-        with self.writing() as connection:
-            _migrate(connection)
+    @contextmanager
+    def alone(self, wait_s: float) -> Iterator[bool]:
+        """Hold the database against other machines inside the ``with``; False where another holds it after ``wait_s``."""
+        with self._explained(), self._backend.alone(wait_s) as held:
+            yield held
 
-    def upgrade(self) -> None:
+    def create(self, fill: Callable[[sa.Connection], None] | None = None) -> str:
+        """Make the tables, at the newest migration, and ``fill`` them, all of it or nothing; the new study's id.
+
+        Raises:
+            StudyError: there is a study already, or something else.
+        """
+        with self.writing() as connection:
+            self._require_empty(connection)
+            _migrate(connection)
+            if fill is not None:
+                fill(connection)
+            return study_of(connection)
+
+    def drop(self) -> None:
+        """Remove every table of the study: what undoes ``create``."""
+        with self.writing() as connection:
+            schema.metadata.drop_all(connection)
+            connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("DROP FUNCTION IF EXISTS askance_append_only()"))
+
+    def upgrade(self, study: str | None = None) -> None:
         """Bring an older database to the newest migration, all of it or nothing.
 
         Raises:
-            StudyError: not a study's database, or one that a newer askance made.
+            StudyError: no study's database, one that a newer askance made, or one of another study than ``study``.
         """
         with self.reading() as connection:
-            if self._revision(connection) == REVISION:
-                return
-        with self.writing() as connection:
-            if self._revision(connection) < REVISION:
-                _migrate(connection)
-
-    def snapshot(self, target: Path) -> None:
-        """A copy of the database at one moment, in ``target``; others go on writing meanwhile."""
-        with self._explained(), closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(target)) as copy:
-            source.backup(copy)
+            current = self._revision(connection) == REVISION
+        if not current:
+            with self.writing() as connection:
+                if self._revision(connection) < REVISION:
+                    _migrate(connection)
+        if study is not None and (found := self.read(study_of)) != study:
+            raise StudyError(
+                f"{self.where}: holds another study (found id {found}, wanted {study}); "
+                f"give the URL of this study's own database"
+            )
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._reader.dispose()
+        """Let go of it."""
+        self._backend.reader.dispose()
+
+    def _require_empty(self, connection: sa.Connection) -> None:
+        tables = set(sa.inspect(connection).get_table_names())
+        if tables & {"alembic_version", *schema.metadata.tables}:
+            what = "a study" if "alembic_version" in tables and "slices" in tables else "tables of the same names"
+            raise StudyError(f"{self.where}: holds {what} already; wanted an empty database, one a study; make one")
 
     def _revision(self, connection: sa.Connection) -> str:
         if not sa.inspect(connection).has_table("alembic_version"):
-            raise StudyError(f"{self.path}: holds no study's tables; restore it from a backup")
+            raise StudyError(f"{self.where}: holds no study's tables; restore it from a backup")
         revision = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
         if revision > REVISION:
             raise StudyError(
-                f"{self.path}: made by a newer askance (schema {revision}, this one knows {REVISION}); upgrade askance"
+                f"{self.where}: made by a newer askance (schema {revision}, this one knows {REVISION}); upgrade askance"
             )
         return revision
 
@@ -100,19 +146,16 @@ class Database:
             yield
         except IntegrityError as error:
             raise StudyError(
-                f"{self.path}: refused ({error.orig}): it names a slice, model or label set that the study does not "
-                f"hold, or repeats one; store what it refers to first"
+                f"{self.where}: refused ({_first_line(error.orig)}): it names a slice, model or label set that the study "
+                f"does not hold, or repeats one; store what it refers to first"
             ) from error
-        except OperationalError as error:
-            if "locked" in str(error.orig):
-                raise StudyBusy(f"{self.path}: another process wrote for {_WAIT_MS // 1000} s; try again") from error
-            raise StudyError(
-                f"{self.path}: cannot be used ({error.orig}); check free space, permissions and that the file is there"
-            ) from error
-        except ProgrammingError:
-            raise  # ours, not the user's
-        except DatabaseError as error:
-            raise StudyError(f"{self.path}: damaged ({error.orig}); restore it from a backup") from error
+        except sa.exc.TimeoutError as error:
+            raise StudyBusy(f"{self.where}: all connections are in use; try again") from error
+        except DBAPIError as error:
+            told = self._backend.explained(error)
+            if told is None:
+                raise  # ours, not the user's
+            raise told from error
 
 
 def utc_now() -> str:
@@ -120,24 +163,17 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
+def study_of(connection: sa.Connection) -> str:
+    """The id by which this database is known to be its study's."""
+    return str(connection.scalar(sa.select(schema.study.c.id)))
+
+
+def _first_line(error: BaseException | None) -> str:
+    return next(iter(str(error).splitlines()), "")
+
+
 def _migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _sqlite_engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
-
-    @sa.event.listens_for(engine, "connect")
-    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # sqlite3's own implicit BEGIN would leave DDL and reads outside transactions
-        for pragma in (f"busy_timeout = {_WAIT_MS}", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-    return engine

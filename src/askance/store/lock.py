@@ -1,7 +1,8 @@
 """One process at a time works on a study; a second one is told who does.
 
 The lock is the operating system's: it goes when the process goes, however that ends, so there is no stale lock. Who
-holds it stands beside it in ``.lock.json``, for the message alone.
+holds it stands beside it in ``.lock.json``, for the message alone. Where the state is on PostgreSQL, its connection holds a
+second lock, since file locks do not always reach from one machine to the other.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import filelock
 
 from askance.errors import StudyBusy
 from askance.store import atomic
-from askance.store.database import utc_now
+from askance.store.database import Database, utc_now
 
 
 class StudyLock:
     """The lock of the study in ``folder``. Within one thread it may be taken again while it is held."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, database: Database | None = None) -> None:
+        self._folder, self._database = folder, database
         self._holder = folder / ".lock.json"
         self._lock = filelock.FileLock(folder / ".lock")
 
@@ -46,13 +47,21 @@ class StudyLock:
         except OSError as error:
             raise atomic.cannot_write(error, self._folder / ".lock") from None
         try:
-            if first:
-                atomic.write(self._holder, _this_process())
-            yield
+            with self._alone(wait_s) if first else nullcontext():
+                yield
         finally:
-            if first:
-                self._holder.unlink(missing_ok=True)
             self._lock.release()
+
+    @contextmanager
+    def _alone(self, wait_s: float) -> Iterator[None]:
+        with self._database.alone(wait_s) if self._database else nullcontext(True) as held:
+            if not held:
+                raise StudyBusy(f"{self._folder}: a process on another machine works on it; wait until it is done")
+            atomic.write(self._holder, _this_process())
+            try:
+                yield
+            finally:
+                self._holder.unlink(missing_ok=True)
 
     def _who(self) -> str:
         try:

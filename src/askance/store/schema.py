@@ -1,7 +1,8 @@
-"""The tables of study.db; the package's docstring draws how they hang together.
+"""The tables of a study's database; the package's docstring draws how they hang together.
 
-Plain SQLAlchemy Core, nothing that only SQLite knows. A change here comes with a migration in ``migrations/versions``
-and a new ``REVISION``; a test holds that the two agree.
+Plain SQLAlchemy Core, nothing that only one kind of database knows. A change here comes with a migration in
+``migrations/versions`` and a new ``REVISION``; a test holds that the two agree. A migration spells its tables out again,
+and is frozen once released: it must go on making what it made, whatever this file says later.
 """
 
 from sqlalchemy import (
@@ -19,8 +20,8 @@ from sqlalchemy import (
     Table,
 )
 
-#: The newest migration: what a study.db must be at to be used.
-REVISION = "0002"
+#: The newest migration: what a database must be at to be used.
+REVISION = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -31,6 +32,9 @@ metadata = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
+
+#: One row: the id by which the study's folder knows that this is its database.
+study = Table("study", metadata, Column("id", String, primary_key=True))
 
 cases = Table(
     "cases",
@@ -238,7 +242,7 @@ reviews = Table(
     Column("created_at", String, nullable=False),
 )
 
-#: Append-only: who did what, when, from which version. Triggers refuse changes where the database is SQLite.
+#: Append-only: who did what, when, from which version. Triggers refuse changes.
 audit = Table(
     "audit",
     metadata,

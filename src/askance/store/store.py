@@ -1,6 +1,7 @@
 """The door to a study on disk. Each method is one transaction; the work is in the modules beside this one.
 
-Every method may raise StudyError: the folder cannot be written, the disk is full, study.db is damaged or in use.
+Every method may raise StudyError: the folder cannot be written, the disk is full, the database is damaged, in use or out
+of reach.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from askance.records import (
     Split,
     State,
 )
-from askance.store import answers, arrays, cases, creation, cycles, models, predictions, queries, slices
+from askance.store import answers, arrays, cases, creation, cycles, models, place, predictions, queries, slices
 from askance.store import settings as study_toml
 from askance.store.answers import Answer, SetAside, SetAsideState
+from askance.store.copying import snapshot
 from askance.store.database import Database, utc_now
 from askance.store.desk import Desk
 from askance.store.lock import StudyLock
@@ -47,18 +49,20 @@ class Store:
         self.folder = folder
         self.config = settings
         self._database = database
-        self._lock = StudyLock(folder)
+        self._lock = StudyLock(folder, database)
         self.desk = Desk(folder, settings, database)
 
     @classmethod
-    def create(cls, folder: Path, settings: StudyConfig, cases: Sequence[Case]) -> Store:
+    def create(cls, folder: Path, settings: StudyConfig, cases: Sequence[Case], database: str | None = None) -> Store:
         """A new study in ``folder``, which must be empty or absent. The slices of learn start in the pool.
+
+        ``database`` is the URL of an empty PostgreSQL database for its state (None: SQLite in the folder).
 
         Raises:
             StudyError: the folder is in use or cannot be written, or a case cannot be taken; nothing is left behind.
-            SplitError: a patient on two sides.
+            SplitError: a patient on two sides. UsageError: a URL that cannot be used.
         """
-        creation.create(folder, settings, cases)
+        creation.create(folder, settings, cases, database)
         return cls.open(folder)
 
     @classmethod
@@ -69,13 +73,15 @@ class Store:
             StudyError: not a study, damaged, or made by a newer askance.
             ConfigError: study.toml cannot be used.
         """
-        for name in ("study.toml", "study.db"):
-            if not (folder / name).is_file():
+        for name, there in (
+            (study_toml.NAME, (folder / study_toml.NAME).is_file()),
+            (place.SQLITE, place.is_placed(folder)),
+        ):
+            if not there:
                 raise StudyError(f"{folder}: not a study ({name} is missing); make one with `askance init`")
         settings = study_toml.load(folder)
-        database = Database(folder / "study.db")
+        database = place.open_database(folder)
         try:
-            database.upgrade()
             study_toml.check_axis(folder, settings, database.read(cases.axis_of))
         except BaseException:
             database.close()
@@ -83,12 +89,19 @@ class Store:
         return cls(folder, settings, database)
 
     def snapshot(self, target: Path) -> None:
-        """A copy of the database as it is at one moment, while others go on writing."""
-        self._database.snapshot(target)
+        """The database as it is at one moment, as an SQLite file, while others go on writing."""
+        snapshot(self._database, target)
 
     def close(self) -> None:
-        """Let go of the database's file."""
+        """Let go of the database."""
         self._database.close()
+
+    def destroy(self) -> None:
+        """Remove the study, folder and database, as if it had never been made; the store is closed."""
+        if not isinstance(self._database.place, Path):
+            self._database.drop()
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Store:
         return self
