@@ -66,7 +66,7 @@ def _ask(store: Store, rng: np.random.Generator, cases: list[str], asked: int) -
     lines = []
     for name in cases[1 : asked // 2 + 2]:
         predictions = [Prediction(f"{name}/2/{k}", "cycle-000", float(rng.random())) for k in range(DEPTH)]
-        store.save_predictions("cycle-000", name, predictions, labels, maps)
+        store.predictions.save("cycle-000", name, predictions, labels, maps)
         lines += [f"{name}/2/{k}" for k in rng.choice(DEPTH, 2, replace=False)]
     order = rng.permutation(lines)[:asked]
     store.save_query(

@@ -14,6 +14,7 @@ from askance.errors import DataError, SplitError, UsageError
 from askance.planning import require_usable, with_validation
 from askance.records import Case, CycleRecord, Split
 from askance.report.page import write_report
+from askance.store.postgres import address
 from askance.store.store import Store
 from askance.summary import gather
 from askance.volumes.dataset import relocate_all, study_cases
@@ -48,6 +49,8 @@ def init(
         DataError: problems in the data set. UsageError: settings, or the URL. StudyError: the folder or the database.
     """
     settings = dict(settings or {})
+    if database is not None:
+        address(database)  # before hours of reading
     seed = settings.get("seed", 0)
     cases, number = study_cases(
         found, axis=axis, division=division, seed=seed if isinstance(seed, int) and seed >= 0 else 0, progress=progress

@@ -78,7 +78,7 @@ def _figure2(study: Study) -> list[Panel]:
         return []
     tests = [one for one, dice in test_slices(study, model.id) if dice is not None]
     teachers = [query.model for query in study.store.queries() if query.model]
-    shown = tests or (study.store.predictions(teachers[-1]) if teachers else [])
+    shown = tests or (study.store.predictions.of(teachers[-1]) if teachers else [])
     shown = [
         one for one in shown if one.measures.get("foreground", 0) > 0 or one.measures.get("dice") is not None
     ] or shown  # a model that predicts nothing anywhere is shown all the same
@@ -90,9 +90,9 @@ def _figure2(study: Study) -> list[Panel]:
 def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
     case_id, _, index = parse_slice_id(prediction.slice_id)
     case = study.store.case(case_id)
-    labels = study.store.prediction_labels(prediction.model, case_id)[index]
+    labels = study.store.predictions.labels(prediction.model, case_id)[index]
     image = study.cache.case(case_id)[index, 0].astype(np.float32)
-    score_map = enlarged(study.store.prediction_maps(prediction.model, case_id)[index], image.shape)
+    score_map = enlarged(study.store.predictions.maps(prediction.model, case_id)[index], image.shape)
     truth = _truth_on_grid(study, case, index) if case.split == "test" else None
     upright = [_upright(_covered(array, study, case), study, case) for array in (image, labels, score_map)]
     return Panel(

@@ -18,7 +18,7 @@ from askance.errors import AskanceError, WaitingForExpert
 from askance.learning.task import Step
 from askance.server.answering import said
 from askance.server.jobs import NICENESS, process_name
-from askance.store.desk import Desk
+from askance.store.jobs import Jobs
 
 _REPORT_S = 0.5
 _LOG = logging.getLogger("askance.worker")
@@ -31,8 +31,8 @@ class _Cancelled(BaseException):
 class JobWatcher:
     """Tells the store how far the loop is, at most twice a second, and ends it where that is wanted."""
 
-    def __init__(self, desk: Desk, job_id: int) -> None:
-        self._desk, self._job_id = desk, job_id
+    def __init__(self, jobs: Jobs, job_id: int) -> None:
+        self._jobs, self._job_id = jobs, job_id
         self._told, self._progress = 0.0, dict[str, Any]()
 
     @contextmanager
@@ -58,7 +58,7 @@ class JobWatcher:
         self._progress = progress
         if at_once or time.monotonic() - self._told >= _REPORT_S:
             self._told = time.monotonic()
-            if self._desk.report_job(self._job_id, progress):
+            if self._jobs.report(self._job_id, progress):
                 raise _Cancelled
 
 
@@ -72,21 +72,21 @@ def work(folder: Path, job_id: int) -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     with Study.open(folder) as study:
-        desk = study.store.desk
-        desk.begin_job(job_id, process_name(os.getpid()))
+        jobs = study.store.jobs
+        jobs.begin(job_id, process_name(os.getpid()))
         try:
-            api.run(study, JobWatcher(desk, job_id))
+            api.run(study, JobWatcher(jobs, job_id))
             api.report(study)
-            desk.end_job(job_id, "done", "the loop is at its end; the report is written")
+            jobs.end(job_id, "done", "the loop is at its end; the report is written")
         except WaitingForExpert as waiting:
-            desk.end_job(job_id, "waiting", str(waiting).split(";", maxsplit=1)[0])
+            jobs.end(job_id, "waiting", str(waiting).split(";", maxsplit=1)[0])
         except _Cancelled:
-            desk.end_job(job_id, "cancelled", "ended as wanted; what was done is kept, the next start goes on")
+            jobs.end(job_id, "cancelled", "ended as wanted; what was done is kept, the next start goes on")
         except AskanceError as error:
-            desk.end_job(job_id, "failed", said(error))
+            jobs.end(job_id, "failed", said(error))
             raise
         except BaseException as error:
-            desk.end_job(job_id, "failed", f"{type(error).__name__}; its log says more")
+            jobs.end(job_id, "failed", f"{type(error).__name__}; its log says more")
             raise
 
 

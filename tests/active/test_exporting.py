@@ -58,7 +58,7 @@ def test_each_slice_says_whose_label_it_holds_and_its_score(asking_study, tmp_pa
 def test_the_scores_are_those_of_ranking(asking_study, tmp_path):
     out = export_nifti(asking_study, tmp_path / "labels")
     origins = {one["slice_id"]: one for case in LEARN for one in slices_of(out, case)}
-    ranked = [one for one in asking_study.store.predictions("cycle-000") if one.slice_id in origins]
+    ranked = [one for one in asking_study.store.predictions.of("cycle-000") if one.slice_id in origins]
     assert ranked
     for one in ranked:
         assert origins[one.slice_id]["score"] == pytest.approx(one.score, abs=1e-6)

@@ -154,7 +154,7 @@ def test_effort_is_what_the_expert_changed_in_the_proposal(make_study: Callable[
             assert annotation is not None
             assert annotation.effort is not None
             case, _, index = slice_id.rsplit("/", 2)
-            proposal = study.from_grid(study.store.prediction_labels("cycle-000", case)[int(index)], study.store.case(case))
+            proposal = study.from_grid(study.store.predictions.labels("cycle-000", case)[int(index)], study.store.case(case))
             assert annotation.effort.changed_voxels == (study.store.read_annotation(annotation) != proposal).sum()
 
 
@@ -164,7 +164,7 @@ def test_an_acquisition_decides_what_is_asked(make_study: Callable[..., Study]) 
         api.run(two)
         asked = [study.store.query(1) for study in (one, two)]
         assert asked[0] != asked[1]
-        ranked = [prediction for prediction in one.store.predictions("cycle-000") if prediction.slice_id[:1] != "t"]
+        ranked = [prediction for prediction in one.store.predictions.of("cycle-000") if prediction.slice_id[:1] != "t"]
         lowest = asked[0].asked[0].score  # type: ignore[union-attr]
         learn = {case.id for case in one.store.cases("learn")}
         assert lowest == min(p.score for p in ranked if p.slice_id.split("/")[0] in learn)
@@ -273,7 +273,7 @@ def test_clasp_finds_the_entropies_of_classes_that_it_needs(make_study: Callable
     with make_study(acquisition="clasp-pe") as study:
         api.run(study)
         assert [len(query.asked) for query in study.store.queries()] == [4, 3, 4]
-        known = study.store.predictions("cycle-000")[0].measures
+        known = study.store.predictions.of("cycle-000")[0].measures
         assert {"class_entropy/1", "total_entropy"} <= known.keys()
 
 

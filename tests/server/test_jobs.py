@@ -86,7 +86,7 @@ def test_a_worker_that_was_killed_is_called_failed(served: Served) -> None:
     job = ask(served, "POST", "/api/jobs")
     until(lambda: ask(served, "GET", "/api/jobs")[0]["state"] == "running")
     with Store.open(served.folder) as store:
-        process = store.desk.job(job["id"]).process
+        process = store.jobs.one(job["id"]).process
     assert process is not None
     os.kill(int(process.split()[0]), signal.SIGKILL)
     until(lambda: ask(served, "GET", "/api/jobs")[0]["state"] == "failed")

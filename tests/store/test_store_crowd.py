@@ -101,7 +101,7 @@ def test_of_jobs_that_are_started_at_once_one_is(crowded: Path) -> None:
         with Store.open(crowded) as store:
             together.wait(60)
             try:
-                store.desk.add_job("cycle", "test")
+                store.jobs.add("cycle", "test")
             except StudyBusy:
                 return False
             return True

@@ -228,17 +228,17 @@ def test_the_audit_log_says_who_did_what_from_which_version_and_refuses_changes(
 
 
 def test_one_job_at_a_time_and_what_ended_stays_ended(asked: Store) -> None:
-    job = asked.desk.add_job("cycle", "ada")
+    job = asked.jobs.add("cycle", "ada")
     with pytest.raises(StudyBusy):
-        asked.desk.add_job("cycle", "ada")
-    asked.desk.begin_job(job.id, "1234")
-    assert not asked.desk.report_job(job.id, {"stage": "train"})
-    asked.desk.cancel_job(job.id, "ada")
-    assert asked.desk.report_job(job.id, {"stage": "train", "done": 3})
-    asked.desk.end_job(job.id, "cancelled", "as wanted")
-    asked.desk.end_job(job.id, "done", "too late")
-    assert asked.desk.job(job.id).message == "as wanted"
-    assert asked.desk.add_job("cycle", "ada").state == "queued"
+        asked.jobs.add("cycle", "ada")
+    asked.jobs.begin(job.id, "1234")
+    assert not asked.jobs.report(job.id, {"stage": "train"})
+    asked.jobs.cancel(job.id, "ada")
+    assert asked.jobs.report(job.id, {"stage": "train", "done": 3})
+    asked.jobs.end(job.id, "cancelled", "as wanted")
+    asked.jobs.end(job.id, "done", "too late")
+    assert asked.jobs.one(job.id).message == "as wanted"
+    assert asked.jobs.add("cycle", "ada").state == "queued"
 
 
 def test_the_time_per_slice_counts_from_the_answer_before(asked: Store) -> None:

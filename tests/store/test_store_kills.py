@@ -40,7 +40,7 @@ def work(folder: Path) -> None:
             store.save_answers([Answer(one, labels(start), "simulated") for one in IDS[start : start + 6]])
         save_model(store)
         for number, name in enumerate(CASES):
-            store.save_predictions("m0", name, predictions(name), *arrays(number))
+            store.predictions.save("m0", name, predictions(name), *arrays(number))
         for number in range(4):
             store.save_cycle(Cycle(number, "m0", {"dice": number / 4}))
         store.mark(0, "done", {})
@@ -54,10 +54,10 @@ def check(store: Store) -> None:
     accepted = {slice_id for slice_id, state in store.states().items() if state == "accepted"}
     assert {one.slice_id for one in annotations} == accepted
     for model in store.models():
-        predicted = store.predicted_cases(model.id)
+        predicted = store.predictions.cases(model.id)
         for name in predicted:
-            store.prediction_labels(model.id, name)
-        assert {one.slice_id.split("/")[0] for one in store.predictions(model.id)} == set(predicted)
+            store.predictions.labels(model.id, name)
+        assert {one.slice_id.split("/")[0] for one in store.predictions.of(model.id)} == set(predicted)
 
 
 def content(store: Store) -> object:
@@ -68,7 +68,7 @@ def content(store: Store) -> object:
         for path in (store.folder / name).rglob("*")
         if path.is_file()
     )
-    return versions, files, store.states(), store.queries(), store.predictions("m0"), store.cycles()
+    return versions, files, store.states(), store.queries(), store.predictions.of("m0"), store.cycles()
 
 
 @pytest.mark.slow

@@ -88,36 +88,27 @@ def test_a_models_folder_is_inside_the_study(store: Store) -> None:
 
 def test_predictions_read_back(trained: Store) -> None:
     given_labels, maps = arrays(0)
-    trained.save_predictions("m0", "c2", predictions("c2")[::-1], given_labels, maps)
-    trained.save_predictions("m0", "t1", predictions("t1"), given_labels, maps)
-    trained.save_predictions("m0", "c1", [], *arrays(1))
-    assert trained.predicted_cases("m0") == ["c1", "c2", "t1"]
-    assert trained.predictions("m0") == predictions("c2") + predictions("t1")
-    np.testing.assert_array_equal(trained.prediction_labels("m0", "c2"), given_labels)
-    np.testing.assert_array_equal(trained.prediction_maps("m0", "c2"), maps)
+    trained.predictions.save("m0", "c2", predictions("c2")[::-1], given_labels, maps)
+    trained.predictions.save("m0", "t1", predictions("t1"), given_labels, maps)
+    trained.predictions.save("m0", "c1", [], *arrays(1))
+    assert trained.predictions.cases("m0") == ["c1", "c2", "t1"]
+    assert trained.predictions.of("m0") == predictions("c2") + predictions("t1")
+    np.testing.assert_array_equal(trained.predictions.labels("m0", "c2"), given_labels)
+    np.testing.assert_array_equal(trained.predictions.maps("m0", "c2"), maps)
     with pytest.raises(StudyError, match="'m0' has no prediction of case 'c10'"):
-        trained.prediction_maps("m0", "c10")
+        trained.predictions.maps("m0", "c10")
 
 
 def test_the_same_prediction_again_keeps_its_triage_and_another_replaces_it(trained: Store) -> None:
-    trained.save_predictions("m0", "c2", predictions("c2"), *arrays(0))
-    trained.save_triage([replace(predictions("c2")[0], triage="pseudo", weight=0.5)])
-    trained.save_predictions("m0", "c2", predictions("c2"), *arrays(0))
-    assert trained.predictions("m0")[0].triage == "pseudo"
-    assert trained.predictions("m0")[0].weight == 0.5
-    assert trained.predictions("m0")[1:] == predictions("c2")[1:]
-    trained.save_predictions("m0", "c2", predictions("c2", score=0.75), *arrays(1))
-    assert trained.predictions("m0") == predictions("c2", score=0.75)
-    np.testing.assert_array_equal(trained.prediction_labels("m0", "c2"), arrays(1)[0])
-
-
-def test_predictions_can_be_dropped(trained: Store) -> None:
-    trained.save_predictions("m0", "c2", predictions("c2"), *arrays(0))
-    for _ in range(2):
-        trained.drop_predictions("m0")
-    assert trained.predictions("m0") == []
-    assert trained.predicted_cases("m0") == []
-    assert not (trained.folder / "predictions" / "m0").exists()
+    trained.predictions.save("m0", "c2", predictions("c2"), *arrays(0))
+    trained.predictions.save_triage([replace(predictions("c2")[0], triage="pseudo", weight=0.5)])
+    trained.predictions.save("m0", "c2", predictions("c2"), *arrays(0))
+    assert trained.predictions.of("m0")[0].triage == "pseudo"
+    assert trained.predictions.of("m0")[0].weight == 0.5
+    assert trained.predictions.of("m0")[1:] == predictions("c2")[1:]
+    trained.predictions.save("m0", "c2", predictions("c2", score=0.75), *arrays(1))
+    assert trained.predictions.of("m0") == predictions("c2", score=0.75)
+    np.testing.assert_array_equal(trained.predictions.labels("m0", "c2"), arrays(1)[0])
 
 
 def test_a_prediction_that_does_not_fit_is_refused(trained: Store) -> None:
@@ -135,19 +126,19 @@ def test_a_prediction_that_does_not_fit_is_refused(trained: Store) -> None:
     ]
     for case_id, given, some_labels, some_maps, message in bad:
         with pytest.raises(StudyError, match=message):
-            trained.save_predictions("m0", case_id, given, some_labels, some_maps)
+            trained.predictions.save("m0", case_id, given, some_labels, some_maps)
     with pytest.raises(StudyError, match="model 'm9' is not in the study"):
-        trained.save_predictions("m9", "c2", predictions("c2", "m9"), given_labels, maps)
-    assert trained.predictions("m0") == []
+        trained.predictions.save("m9", "c2", predictions("c2", "m9"), given_labels, maps)
+    assert trained.predictions.of("m0") == []
 
 
 def test_triage_of_what_was_not_predicted_is_refused(trained: Store) -> None:
-    trained.save_predictions("m0", "c2", predictions("c2"), *arrays(0))
+    trained.predictions.save("m0", "c2", predictions("c2"), *arrays(0))
     with pytest.raises(StudyError, match="no prediction of slice 'c1/2/0'"):
-        trained.save_triage(predictions("c1"))
+        trained.predictions.save_triage(predictions("c1"))
     with pytest.raises(StudyError, match="weight is nan"):
-        trained.save_triage([replace(predictions("c2")[0], weight=float("nan"))])
-    trained.save_triage([])
+        trained.predictions.save_triage([replace(predictions("c2")[0], weight=float("nan"))])
+    trained.predictions.save_triage([])
 
 
 def test_cycles_become_lines_of_the_log(trained: Store) -> None:
@@ -181,11 +172,11 @@ def test_steps_are_remembered(store: Store) -> None:
 
 
 def test_sweeping_removes_what_no_row_knows(trained: Store) -> None:
-    trained.save_predictions("m0", "c2", predictions("c2"), *arrays(0))
+    trained.predictions.save("m0", "c2", predictions("c2"), *arrays(0))
     lost = [trained.folder / name for name in ("annotations/c1/2-1.v1.npz", "predictions/m0/.ab.partial", ".x.partial")]
     for path in lost:
         path.write_bytes(b"")
     assert trained.sweep() == sorted(lost)
     assert trained.sweep() == []
-    trained.prediction_labels("m0", "c2")
+    trained.predictions.labels("m0", "c2")
     trained.read_annotation(trained.annotations()[0])

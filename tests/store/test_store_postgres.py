@@ -279,7 +279,7 @@ def test_a_backup_moves_a_study_from_either_to_either(tmp_path: Path, postgres: 
         assert again.desk.held("c1/2/1", "anna") == lease
         assert (again.desk.draft("c1/2/1", "anna")[1] == labels(3)).all()
         again.desk.note("test", "goes on")  # ids go on after those that came along
-        assert again.desk.add_job("cycle", "test").id == 1
+        assert again.jobs.add("cycle", "test").id == 1
         assert again.desk.take("c2/2/0", "anna", "tab").id == lease.id + 1
     assert (tmp_path / "again" / "study.db").exists() == (target == "sqlite")
     assert not list((tmp_path / "again").glob("study.db-*")) or target == "sqlite"

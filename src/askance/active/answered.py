@@ -26,12 +26,12 @@ def answered_pairs(study: Study, cycle: int) -> tuple[list[Seen], list[float]]:
 
 def _pairs_of(study: Study, query: Query, model: str) -> list[tuple[Seen, float]]:
     asked = set(query.slice_ids)
-    said = {one.slice_id: one.measures for one in study.store.predictions(model) if one.slice_id in asked}
+    said = {one.slice_id: one.measures for one in study.store.predictions.of(model) if one.slice_id in asked}
     answers = {one.slice_id: one for one in study.store.annotations() if one.slice_id in said}
     usable = [name for name in answers if said[name].keys() >= FEATURES.keys()]
     pairs: list[tuple[Seen, float]] = []
     for case, indices in by_case(usable).items():
-        predicted = study.store.prediction_labels(model, case)
+        predicted = study.store.predictions.labels(model, case)
         for index in indices:
             name = slice_id(case, study.config.grid.axis, index)
             truth = study.annotation_on_grid(answers[name])

@@ -87,9 +87,9 @@ def proposal_of(study: Study, model: str | None, slice_name: str) -> NDArray[np.
     if model is None:
         return None
     case_id, _, index = parse_slice_id(slice_name)
-    if case_id not in study.store.predicted_cases(model):
+    if case_id not in study.store.predictions.cases(model):
         return None
-    return study.from_grid(study.store.prediction_labels(model, case_id)[index], study.store.case(case_id))
+    return study.from_grid(study.store.predictions.labels(model, case_id)[index], study.store.case(case_id))
 
 
 def _require_labels(case: Case, indices: list[int]) -> None:

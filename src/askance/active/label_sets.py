@@ -38,7 +38,7 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
     teacher, usable = model_name(cycle - 1), study.store.states()
     return [
         LabelEntry(one.slice_id, "pseudo", one.weight, model=teacher)
-        for one in study.store.predictions(teacher)
+        for one in study.store.predictions.of(teacher)
         if one.triage == "pseudo" and usable.get(one.slice_id) in ("pool", "skipped")
     ]
 
@@ -85,5 +85,5 @@ def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint
 
 def _believed(study: Study, teacher: str, case: str) -> NDArray[np.uint8]:
     """What ``teacher`` predicts for ``case``, (D, H, W) on the working grid; IGNORE in patches that it may be wrong in."""
-    labels, maps = study.store.prediction_labels(teacher, case), study.store.prediction_maps(teacher, case)
+    labels, maps = study.store.predictions.labels(teacher, case), study.store.predictions.maps(teacher, case)
     return np.where(enlarged(maps, labels.shape[1:]) < study.config.pseudo.patch_threshold, np.uint8(IGNORE), labels)

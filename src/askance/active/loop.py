@@ -105,8 +105,8 @@ class Turn:
                 query = ask(self._study, cycle, model.id)
             with self._timed(cycle, "triage"):
                 learn = {one.id for one in self._study.store.slices("learn")}
-                ranked = [one for one in store.predictions(model.id) if one.slice_id in learn]
-                store.save_triage(triage(ranked, set(query.slice_ids), config.pseudo))
+                ranked = [one for one in store.predictions.of(model.id) if one.slice_id in learn]
+                store.predictions.save_triage(triage(ranked, set(query.slice_ids), config.pseudo))
         return ask(self._study, cycle, model.id)
 
     def rank(self, cycle: int, model: Model) -> list[Prediction]:
@@ -199,7 +199,7 @@ def _triage_counts(study: Study, cycle: int) -> dict[str, int]:
     """How many pool slices went into this cycle's training as pseudo-labels and how many were held back."""
     known = {model.id for model in study.store.models()}
     teacher = model_name(cycle - 1)
-    judged = study.store.predictions(teacher) if cycle and teacher in known else []
+    judged = study.store.predictions.of(teacher) if cycle and teacher in known else []
     counts = {kind: sum(one.triage == kind for one in judged) for kind in ("pseudo", "hold")}
     return {**counts, "pool": sum(counts.values())}
 

@@ -99,7 +99,7 @@ def _measure_case(study: Study, predictor: Predictor, model: str, case: Case) ->
     dice = slices_dice(labels, truth, classes)
     predictions = [_with_dice(one, value) for one, value in zip(predictions, dice)]
     maps = score_maps(outcome, study.config.preset)
-    study.store.save_predictions(model, case.id, predictions, predicted_labels(outcome), maps)
+    study.store.predictions.save(model, case.id, predictions, predicted_labels(outcome), maps)
     return Measured(case.id, dice_per_class(labels, truth, classes), dice, predictions)
 
 
@@ -162,5 +162,7 @@ def test_slices(study: Study, model: str) -> list[tuple[Prediction, float | None
     """The predictions of the test slices by ``model``, each with its Dice where it has one."""
     tests = {case.id for case in study.store.cases("test")}
     return [
-        (one, one.measures.get("dice")) for one in study.store.predictions(model) if parse_slice_id(one.slice_id)[0] in tests
+        (one, one.measures.get("dice"))
+        for one in study.store.predictions.of(model)
+        if parse_slice_id(one.slice_id)[0] in tests
     ]

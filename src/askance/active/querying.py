@@ -95,7 +95,7 @@ def query_size(study: Study, cycle: int) -> int:
 def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[list[Candidate], dict[str, Prediction]]:
     pool = study.pool()
     ids = {one.id for one in pool}  # the model may have predicted test slices, too
-    predictions = {one.slice_id: one for one in study.store.predictions(model) if one.slice_id in ids} if model else {}
+    predictions = {one.slice_id: one for one in study.store.predictions.of(model) if one.slice_id in ids} if model else {}
     truth = _true_foreground(study, ids) if TRUE_FOREGROUND in chooser.needs else {}
     labelled = by_case([one.slice_id for one in study.store.annotations()])
     candidates = []

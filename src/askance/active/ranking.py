@@ -36,15 +36,15 @@ def rank_pool(
             _rank_case(study, predictor, model, study.store.case(case_id), indices, wanted)
         if progress:
             progress(place + 1, len(pool))
-    return study.store.predictions(model)
+    return study.store.predictions.of(model)
 
 
 def _ranked_cases(study: Study, model: str, ids: set[str], wanted: list[str]) -> set[str]:
     """Cases whose slices among ``ids`` have every measure that is wanted."""
-    known = study.store.predictions(model)
+    known = study.store.predictions.of(model)
     measured = {one.slice_id for one in known if all(given(one.measures, name) for name in wanted)}
     lacking = {parse_slice_id(one)[0] for one in ids - measured}
-    return set(study.store.predicted_cases(model)) - lacking
+    return set(study.store.predictions.cases(model)) - lacking
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _rank_case(study: Study, predictor: Predictor, model: str, case: Case, indic
     ids = [slice_id(case.id, study.config.grid.axis, index) for index in indices]
     predictions = describe(outcome, judge_of(study, model), ids, indices, wanted)
     maps = score_maps(outcome, study.config.preset)
-    study.store.save_predictions(model, case.id, predictions, predicted_labels(outcome), maps)
+    study.store.predictions.save(model, case.id, predictions, predicted_labels(outcome), maps)
 
 
 def predict_case(study: Study, predictor: Predictor, case: Case) -> Outcome:

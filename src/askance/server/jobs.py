@@ -44,33 +44,33 @@ class Jobs:
     def tend(self) -> None:
         """Start what is queued and has no process; call those failed whose process is gone."""
         with self._lock:
-            for job in self._store.desk.jobs():
+            for job in self._store.jobs.newest():
                 if job.state == "queued" and not self._is_starting(job.id):
                     self._launch(job)
                 elif job.state == "running" and not self._is_alive(job):
                     ended: JobState = "cancelled" if job.cancel else "failed"
                     text = "ended as wanted" if job.cancel else "its process ended without a word; start it again to go on"
-                    self._store.desk.end_job(job.id, ended, text)
+                    self._store.jobs.end(job.id, ended, text)
 
     def start(self, user: str) -> Job:
         """The next cycle, under way; StudyBusy where a job is already."""
         self.tend()
-        job = self._store.desk.add_job("cycle", user)
+        job = self._store.jobs.add("cycle", user)
         self.tend()
-        return self._store.desk.job(job.id)
+        return self._store.jobs.one(job.id)
 
     def cancel(self, job_id: int, user: str) -> Job:
         """Ask the job to end, and its process to stop at once."""
-        job = self._store.desk.cancel_job(job_id, user)
+        job = self._store.jobs.cancel(job_id, user)
         if job.state == "running" and self._is_alive(job) and job.process is not None:
             with suppress(ProcessLookupError):
                 os.kill(int(job.process.split()[0]), signal.SIGTERM)
-        return self._store.desk.job(job_id)
+        return self._store.jobs.one(job_id)
 
     def listed(self) -> list[Job]:
         """The newest jobs, newest first."""
         self.tend()
-        return self._store.desk.jobs()
+        return self._store.jobs.newest()
 
     def newest(self) -> Job | None:
         """The newest job."""
@@ -78,7 +78,7 @@ class Jobs:
 
     def log(self, job_id: int) -> str:
         """The last lines that the job printed, without the study's path."""
-        self._store.desk.job(job_id)
+        self._store.jobs.one(job_id)
         try:
             with self._log_path(job_id).open(encoding="utf-8", errors="replace") as file:
                 text = "".join(deque(file, _LOG_LINES))
@@ -96,7 +96,7 @@ class Jobs:
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
                 )
         except OSError as error:
-            self._store.desk.end_job(job.id, "failed", "the worker could not be started")
+            self._store.jobs.end(job.id, "failed", "the worker could not be started")
             raise StudyError(f"the worker could not be started ({error.strerror})") from None
 
     def _log_path(self, job_id: int) -> Any:
@@ -108,8 +108,8 @@ class Jobs:
             return False
         if process.poll() is None:
             return True
-        if self._store.desk.job(job_id).state in UNDONE:
-            self._store.desk.end_job(job_id, "failed", "the worker ended before it began; its log says why")
+        if self._store.jobs.one(job_id).state in UNDONE:
+            self._store.jobs.end(job_id, "failed", "the worker ended before it began; its log says why")
         return True
 
     def _is_alive(self, job: Job) -> bool:

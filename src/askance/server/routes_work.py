@@ -15,7 +15,7 @@ from askance.server.answers_in import agreement, answers_of, check_indices
 from askance.server.views import Views, version_plane
 from askance.server.wire import unpack_planes
 from askance.store.answers import Answer, SetAsideState
-from askance.store.desk import Given
+from askance.store.giving_out import Given
 from askance.store.handing_in import Handing
 from askance.store.store import Store
 

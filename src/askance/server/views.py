@@ -209,7 +209,7 @@ class Views:
             return kept
         if not self._store.desk.is_predicted(model, case_id):
             return None
-        made = self._store.prediction_labels(model, case_id), self._store.prediction_maps(model, case_id)
+        made = self._store.predictions.labels(model, case_id), self._store.predictions.maps(model, case_id)
         with self._lock:
             self._predictions[model, case_id] = made
             while len(self._predictions) > _KEPT_PREDICTIONS:

@@ -35,7 +35,7 @@ How it survives a kill at any moment: a file is written to a temporary name, flu
 row committed. So every row has its file; a file without a row is an orphan that nobody reads and ``sweep`` removes.
 Files and rows of one call are written inside one write transaction, which the database gives to one process at a time.
 
-``store.Store`` is the door, and ``Store.desk`` the one for people at work: other rooms call nothing else. This room knows
-neither torch nor what a network is, and does not choose what is asked: it stores what it is given if the rules
-(``slices.TRANSITIONS``, the checks at each door) allow it.
+``store.Store`` is the door, with ``desk`` for people at work, ``jobs`` and ``predictions``: other rooms call nothing else.
+This room knows neither torch nor what a network is, and does not choose what is asked: it stores what it is given if the
+rules (``slices.TRANSITIONS``, the checks at each door) allow it.
 """

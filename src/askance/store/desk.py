@@ -1,4 +1,4 @@
-"""The study as the people who work on it see it: who they are, what they have in hand, what they hand in, the jobs.
+"""The study as the people who work on it see it: who they are, what they have in hand, what they hand in.
 
 ``Store.desk`` is the door. Every method that changes something notes it in the audit log, in the same transaction.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,17 @@ from numpy.typing import NDArray
 
 from askance.config import ReadingConfig, StudyConfig
 from askance.errors import LeaseError
-from askance.records import Annotation, Asked, parse_slice_id
-from askance.store import answers, audit, drafts, handing_in, history, jobs, leases, overview, queue, reviews, users
+from askance.records import Annotation, Asked
+from askance.store import answers, audit, drafts, giving_out, handing_in, history, leases, overview, queue, reviews, users
 from askance.store.answers import Answer, SetAsideState
 from askance.store.audit import Entry
 from askance.store.database import Database
+from askance.store.giving_out import Given
 from askance.store.handing_in import HandedIn, Handing
 from askance.store.history import Done, Standing
-from askance.store.jobs import Job, JobState
 from askance.store.leases import Lease
 from askance.store.reviews import Review
 from askance.store.users import Listed, Role, User
-
-#: A slice ahead is given only where more than this many wait: at the end of a query nobody keeps two.
-_AHEAD_LEAVES = 2
-
-
-@dataclass(frozen=True)
-class Given:
-    """A slice given out. ``elsewhere``: it is open in another tab of the same person, and stays there."""
-
-    lease: Lease
-    elsewhere: bool
 
 
 class Desk:
@@ -76,7 +64,7 @@ class Desk:
 
         None where nothing is left for this person.
         """
-        return self._database.write(self._next, user, tab, ahead)
+        return self._database.write(giving_out.next_answer, user, tab, ahead, self.reading)
 
     def head(self, length: int) -> list[str]:
         """The slices at the head of the queue."""
@@ -84,7 +72,7 @@ class Desk:
 
     def next_review(self, user: str, tab: str) -> Given | None:
         """The next answer for ``user`` to review; None where there is none."""
-        return self._database.write(self._next_review, user, tab)
+        return self._database.write(giving_out.next_review, user, tab, self.reading)
 
     def take(self, slice_id: str, user: str, tab: str) -> Lease:
         """Take an asked slice in hand by its name; LeaseError where somebody else has it."""
@@ -92,7 +80,7 @@ class Desk:
 
     def take_case(self, case_id: str, user: str, tab: str) -> list[str]:
         """Take every asked slice of a case in hand; the slices of it that ``user`` then holds."""
-        return self._database.write(_take_case, case_id, user, tab, self.reading.lease_s)
+        return self._database.write(giving_out.take_case, case_id, user, tab, self.reading.lease_s)
 
     def adopt(self, user: str, tab: str) -> None:
         """All that ``user`` has in hand moves to ``tab``."""
@@ -231,78 +219,6 @@ class Desk:
     def note(self, who: str, what: str, slice_id: str | None = None, detail: Mapping[str, Any] | None = None) -> None:
         """Add a line to the audit log."""
         self._database.write(audit.note, who, what, slice_id, None, detail)
-
-    # Jobs
-
-    def add_job(self, kind: str, user: str) -> Job:
-        """A new job; StudyBusy where one is under way."""
-        return self._database.write(jobs.add, kind, user)
-
-    def jobs(self) -> list[Job]:
-        """The newest jobs, newest first."""
-        return self._database.read(jobs.load)
-
-    def job(self, job_id: int) -> Job:
-        """The job; StudyError if there is none."""
-        return self._database.read(jobs.load_one, job_id)
-
-    def begin_job(self, job_id: int, process: str) -> Job:
-        """Mark a queued job as running."""
-        return self._database.write(jobs.begin, job_id, process)
-
-    def report_job(self, job_id: int, progress: Mapping[str, Any]) -> bool:
-        """Note how far the job is; True where it is to end."""
-        return self._database.write(jobs.report, job_id, progress)
-
-    def end_job(self, job_id: int, state: JobState, message: str) -> None:
-        """Mark the job as ended."""
-        self._database.write(jobs.end, job_id, state, message)
-
-    def cancel_job(self, job_id: int, user: str) -> Job:
-        """Ask the job to end."""
-        return self._database.write(jobs.cancel, job_id, user)
-
-    def _next(self, connection: sa.Connection, user: str, tab: str, ahead: bool) -> Given | None:
-        leases.lapse(connection)
-        mine = leases.held_by(connection, user, ("answer", "second"))
-        if len(mine) > int(ahead):
-            return self._given(connection, mine[int(ahead)], user, tab)
-        if ahead and queue.counts(connection).get("queried", 0) <= _AHEAD_LEAVES:
-            return None
-        wanted = queue.next_to_answer(connection, user, self.reading)
-        if wanted is not None:
-            taken = leases.take(connection, wanted.slice_id, user, "answer", tab, self.reading.lease_s)
-            return Given(taken, elsewhere=False)
-        again = queue.next_to_read_again(connection, user, self.reading)
-        if again is None:
-            return None
-        return Given(leases.take(connection, again, user, "second", tab, self.reading.lease_s), elsewhere=False)
-
-    def _next_review(self, connection: sa.Connection, user: str, tab: str) -> Given | None:
-        leases.lapse(connection)
-        mine = leases.held_by(connection, user, ("review",))
-        if mine:
-            return self._given(connection, mine[0], user, tab)
-        open_ones = {one.slice_id for one in reviews.disagreements(connection, self.reading.agreement)}
-        found = queue.next_to_review(connection, user, self.reading, open_ones)
-        if found is None:
-            return None
-        return Given(leases.take(connection, found, user, "review", tab, self.reading.lease_s), elsewhere=False)
-
-    def _given(self, connection: sa.Connection, lease: Lease, user: str, tab: str) -> Given:
-        if lease.tab != tab and leases.is_silent(lease, self.reading.lease_s):
-            leases.adopt(connection, user, tab, self.reading.lease_s)
-            return Given(lease, elsewhere=False)
-        return Given(lease, elsewhere=lease.tab != tab)
-
-
-def _take_case(connection: sa.Connection, case_id: str, user: str, tab: str, lease_s: float) -> list[str]:
-    leases.lapse(connection)
-    for slice_id in queue.queued_of(connection, case_id):
-        leases.take(connection, slice_id, user, "answer", tab, lease_s)
-    mine = leases.held_by(connection, user, ("answer", "second"))
-    ids = [one.slice_id for one in mine if parse_slice_id(one.slice_id)[0] == case_id]
-    return sorted(ids, key=parse_slice_id)
 
 
 def _give_back(connection: sa.Connection, slice_id: str, user: str, tab: str) -> None:

@@ -1,4 +1,7 @@
-"""Jobs in the database: wanted by somebody, done by a process of its own, whatever becomes of the server meanwhile."""
+"""Jobs in the database: wanted by somebody, done by a process of its own, whatever becomes of the server meanwhile.
+
+``Store.jobs`` is the door. What is wanted and cancelled is noted in the audit log, in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sqlalchemy as sa
 
 from askance.errors import StudyBusy, StudyError
 from askance.store import audit, schema
-from askance.store.database import utc_now
+from askance.store.database import Database, utc_now
 from askance.store.plain import plain
 
 JobState = Literal["queued", "running", "done", "waiting", "failed", "cancelled"]
@@ -32,6 +35,41 @@ class Job:
     cancel: str | None
     progress: dict[str, Any]
     message: str | None
+
+
+class Jobs:
+    """The study's jobs, one transaction a call."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, kind: str, user: str) -> Job:
+        """A new job; StudyBusy where one is under way."""
+        return self._database.write(add, kind, user)
+
+    def newest(self) -> list[Job]:
+        """The newest jobs, newest first."""
+        return self._database.read(load)
+
+    def one(self, job_id: int) -> Job:
+        """The job; StudyError if there is none."""
+        return self._database.read(load_one, job_id)
+
+    def begin(self, job_id: int, process: str) -> Job:
+        """Mark a queued job as running."""
+        return self._database.write(begin, job_id, process)
+
+    def report(self, job_id: int, progress: Mapping[str, Any]) -> bool:
+        """Note how far the job is; True where it is to end."""
+        return self._database.write(report, job_id, progress)
+
+    def end(self, job_id: int, state: JobState, message: str) -> None:
+        """Mark the job as ended."""
+        self._database.write(end, job_id, state, message)
+
+    def cancel(self, job_id: int, user: str) -> Job:
+        """Ask the job to end."""
+        return self._database.write(cancel, job_id, user)
 
 
 def add(connection: sa.Connection, kind: str, user: str) -> Job:

@@ -1,4 +1,7 @@
-"""What a model said of a case: one file of arrays, one row a slice. May be dropped and made again."""
+"""What a model said of a case: one file of arrays, one row a slice. May be dropped and made again.
+
+``Store.predictions`` is the door.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,63 @@ from numpy.typing import NDArray
 
 from askance.errors import StudyError
 from askance.records import Case, Prediction, parse_slice_id
-from askance.store import arrays, atomic, schema
+from askance.store import arrays, atomic, models, schema
+from askance.store import cases as stored_cases
 from askance.store.cases import natural
+from askance.store.database import Database
+
+
+class Predictions:
+    """The models' predictions."""
+
+    def __init__(self, folder: Path, axis: int, database: Database) -> None:
+        self._folder, self._axis, self._database = folder, axis, database
+
+    def save(
+        self,
+        model_id: str,
+        case_id: str,
+        given: Sequence[Prediction],
+        labels: NDArray[np.uint8],
+        score_maps: NDArray[np.float16],
+    ) -> None:
+        """Store what the model said of a case, in the place of what it said before; the same again changes nothing.
+
+        ``labels`` (D, H, W) and ``score_maps`` (D, ph, pw) are on the working grid, D along the study's axis.
+
+        Raises:
+            StudyError: unknown model or case, wrong type or depth, or a score that is not a number in [0, 1].
+        """
+        case = self._database.read(stored_cases.load_one, case_id)
+        data = encode(case, self._axis, model_id, given, labels, score_maps)
+        self._database.read(models.load_one, model_id)
+        if not self._database.read(is_stored, model_id, case_id, given, arrays.digest(data)):
+            self._database.write(drop, model_id, case_id)
+            self._database.write(save, self._folder, model_id, case_id, given, data)
+
+    def of(self, model_id: str) -> list[Prediction]:
+        """The model's predictions, by case and index."""
+        return self._database.read(load, model_id)
+
+    def cases(self, model_id: str) -> list[str]:
+        """Ids of the cases whose prediction by the model is stored, in natural order."""
+        return self._database.read(cases, model_id)
+
+    def labels(self, model_id: str, case_id: str) -> NDArray[np.uint8]:
+        """Predicted labels, uint8 (D, H, W) on the working grid; StudyError if there are none."""
+        return self._array(model_id, case_id, "labels")
+
+    def maps(self, model_id: str, case_id: str) -> NDArray[np.float16]:
+        """Patch score maps, float16 (D, ph, pw), 1 = right; StudyError if there are none."""
+        return self._array(model_id, case_id, "score_maps")
+
+    def save_triage(self, given: Sequence[Prediction]) -> None:
+        """Set triage and weight of predictions that are stored."""
+        self._database.write(save_triage, given)
+
+    def _array(self, model_id: str, case_id: str, name: str) -> NDArray[Any]:
+        path, sha256 = self._database.read(file, model_id, case_id)
+        return arrays.read(self._folder / path, sha256, name)
 
 
 def load(connection: sa.Connection, model_id: str, case_id: str | None = None) -> list[Prediction]:
@@ -135,11 +193,10 @@ def save_triage(connection: sa.Connection, predictions: Sequence[Prediction]) ->
         )
 
 
-def drop(connection: sa.Connection, model_id: str, case_id: str | None = None) -> None:
-    """Remove the model's rows, of all cases or one. The files stay, as orphans."""
+def drop(connection: sa.Connection, model_id: str, case_id: str) -> None:
+    """Remove the model's rows of the case. The file stays, as an orphan."""
     for table in (schema.predictions, schema.prediction_files):
-        mine = sa.delete(table).where(table.c.model == model_id)
-        connection.execute(mine if case_id is None else mine.where(table.c.case_id == case_id))
+        connection.execute(sa.delete(table).where(table.c.model == model_id, table.c.case_id == case_id))
 
 
 def _stored_file(connection: sa.Connection, model_id: str, case_id: str) -> tuple[str, str] | None:

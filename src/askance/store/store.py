@@ -26,24 +26,28 @@ from askance.records import (
     LabelEntry,
     LabelSet,
     Model,
-    Prediction,
     Query,
     Slice,
     Split,
     State,
 )
-from askance.store import answers, arrays, cases, creation, cycles, models, place, predictions, queries, slices
+from askance.store import answers, arrays, cases, creation, cycles, models, place, queries, slices
 from askance.store import settings as study_toml
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.copying import snapshot
 from askance.store.database import Database, utc_now
 from askance.store.desk import Desk
+from askance.store.jobs import Jobs
 from askance.store.lock import StudyLock
+from askance.store.predictions import Predictions
 from askance.store.sweeping import remove_orphans
 
 
 class Store:
-    """A study, open. ``folder`` holds it, ``config`` are its settings. Close it, or use it as a context manager."""
+    """A study, open. ``folder`` holds it, ``config`` are its settings. Close it, or use it as a context manager.
+
+    Doors of their own: ``desk`` for people at work, ``jobs`` for what processes do, ``predictions`` for what models said.
+    """
 
     def __init__(self, folder: Path, settings: StudyConfig, database: Database) -> None:
         self.folder = folder
@@ -51,6 +55,8 @@ class Store:
         self._database = database
         self._lock = StudyLock(folder, database)
         self.desk = Desk(folder, settings, database)
+        self.jobs = Jobs(database)
+        self.predictions = Predictions(folder, settings.grid.axis, database)
 
     @classmethod
     def create(cls, folder: Path, settings: StudyConfig, cases: Sequence[Case], database: str | None = None) -> Store:
@@ -256,59 +262,6 @@ class Store:
     def latest_model(self) -> Model | None:
         """The model of the highest cycle, the newest there; None before the first training."""
         return next(reversed(self.models()), None)
-
-    # Predictions
-
-    def save_predictions(
-        self,
-        model_id: str,
-        case_id: str,
-        given: Sequence[Prediction],
-        labels: NDArray[np.uint8],
-        score_maps: NDArray[np.float16],
-    ) -> None:
-        """Store what the model said of a case, in the place of what it said before; the same again changes nothing.
-
-        ``labels`` (D, H, W) and ``score_maps`` (D, ph, pw) are on the working grid, D along the study's axis.
-
-        Raises:
-            StudyError: unknown model or case, wrong type or depth, or a score that is not a number in [0, 1].
-        """
-        data = predictions.encode(self.case(case_id), self.config.grid.axis, model_id, given, labels, score_maps)
-        self.model(model_id)
-        if not self._database.read(predictions.is_stored, model_id, case_id, given, arrays.digest(data)):
-            self._database.write(predictions.drop, model_id, case_id)
-            self._database.write(predictions.save, self.folder, model_id, case_id, given, data)
-
-    def predictions(self, model_id: str) -> list[Prediction]:
-        """The model's predictions, by case and index."""
-        return self._database.read(predictions.load, model_id)
-
-    def predicted_cases(self, model_id: str) -> list[str]:
-        """Ids of the cases whose prediction by the model is stored, in natural order."""
-        return self._database.read(predictions.cases, model_id)
-
-    def prediction_labels(self, model_id: str, case_id: str) -> NDArray[np.uint8]:
-        """Predicted labels, uint8 (D, H, W) on the working grid; StudyError if there are none."""
-        return self._prediction_array(model_id, case_id, "labels")
-
-    def prediction_maps(self, model_id: str, case_id: str) -> NDArray[np.float16]:
-        """Patch score maps, float16 (D, ph, pw), 1 = right; StudyError if there are none."""
-        return self._prediction_array(model_id, case_id, "score_maps")
-
-    def save_triage(self, given: Sequence[Prediction]) -> None:
-        """Set triage and weight of predictions that are stored."""
-        self._database.write(predictions.save_triage, given)
-
-    def drop_predictions(self, model_id: str) -> None:
-        """Remove the model's predictions, rows and files; nothing happens if there are none."""
-        cases.check_name(model_id, "model")
-        self._database.write(predictions.drop, model_id)
-        shutil.rmtree(self.folder / "predictions" / model_id, ignore_errors=True)
-
-    def _prediction_array(self, model_id: str, case_id: str, name: str) -> NDArray[Any]:
-        path, sha256 = self._database.read(predictions.file, model_id, case_id)
-        return arrays.read(self.folder / path, sha256, name)
 
     # The loop's progress
 
