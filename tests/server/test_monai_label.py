@@ -1,9 +1,12 @@
 """MONAI Label's own Python client works with the server unchanged, every method of it."""
 
 import gzip
+import hashlib
+import io
 import sys
 import time
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
+import SimpleITK as sitk  # noqa: N813
 from served import Served
 
 from askance.active.study import Study
@@ -87,6 +91,88 @@ def test_a_label_from_slicer_becomes_versions_of_the_slices_that_were_asked(serv
     assert len(whole["slices"]) > len(slices)
     listed = client.datastore()["objects"]
     assert listed[case]["labels"]["final"]["ext"] == ".nii.gz"
+
+
+def write_nrrd(path: Path, labels: np.ndarray, shift_mm: float = 0.0) -> Path:
+    """By Slicer's own writer, in its LPS, over the volumes of ``write_volume``."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(labels.transpose(2, 1, 0)))
+    image.SetSpacing(np.abs(np.diag(AFFINE))[:3].tolist())
+    image.SetDirection(np.diag([-1.0, -1.0, 1.0]).ravel().tolist())
+    image.SetOrigin([shift_mm, 0.0, 0.0])
+    sitk.WriteImage(image, str(path), useCompression=True)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii", ".nii.gz"])
+def test_a_label_may_come_as_nrrd_or_nifti(served: Served, tmp_path: Path, ending: str) -> None:
+    client = client_of(served, "expert", tmp_path)
+    sample = client.next_sample("query", {})
+    case, truth = sample["id"], truth_of(sample["id"])
+    write = write_nrrd if ending == ".nrrd" else write_volume
+    answer = client.save_label(case, str(write(tmp_path / f"label{ending}", truth)), "final", {})
+    assert answer["slices"] == sample["slices"]
+    with Store.open(served.folder) as store:
+        for name in sample["slices"]:
+            found = store.annotation(name)
+            assert found is not None
+            assert np.array_equal(store.read_annotation(found), truth[..., int(name.rsplit("/", 1)[1])])
+
+
+@pytest.mark.parametrize("what", ["other shape", "other place", "other value", "no nrrd", "bomb", "other file", "huge"])
+def test_an_nrrd_that_does_not_fit_is_refused_and_changes_nothing(served: Served, tmp_path: Path, what: str) -> None:
+    client = client_of(served, "expert", tmp_path)
+    case = client.next_sample("query", {})["id"]
+    labels, path = truth_of(case), tmp_path / "secret-name.nrrd"
+    if what == "no nrrd":
+        path.write_bytes(b"nothing")
+    elif what == "other file":
+        (tmp_path / "server.raw").write_bytes(labels.tobytes(order="F"))
+        write_nrrd(path, labels)
+        head = path.read_bytes().split(b"\n\n")[0].replace(b"encoding: gzip", b"encoding: raw")
+        path.write_bytes(head + b"\ndata file: " + str(tmp_path / "server.raw").encode() + b"\n\n")
+    elif what == "bomb":
+        write_nrrd(path, labels)
+        path.write_bytes(path.read_bytes().split(b"\n\n")[0] + b"\n\n" + gzip.compress(b"\0" * 50_000_000))
+    elif what == "huge":
+        write_nrrd(path, labels)
+        path.write_bytes(path.read_bytes().replace(b"sizes: 24 32 6", b"sizes: 99999 99999 99999"))
+    else:
+        given = labels[:-1] if what == "other shape" else labels + (7 if what == "other value" else 0)
+        write_nrrd(path, given, shift_mm=9.0 if what == "other place" else 0.0)
+    with pytest.raises(Exception, match="422") as caught:
+        client.save_label(case, str(path))
+    said = str(getattr(caught.value, "msg", caught.value))
+    assert "secret-name" not in said
+    assert "/" not in said.replace(case, "")
+    with Store.open(served.folder) as store:
+        assert all(one.author != "slicer-expert" for one in store.annotations(latest=False))
+
+
+def test_the_newest_model_is_one_file_for_an_admin_and_none_can_be_sent_or_deleted(served: Served, tmp_path: Path) -> None:
+    url, expert = client_of(served).get_server_url(), client_of(served, "expert").get_server_url()
+    info = requests.get(f"{url}/model/info/askance", timeout=9).json()
+    answer = requests.get(f"{url}/model/askance", timeout=9)
+    assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert answer.headers["content-disposition"].startswith('attachment; filename="askance-cycle-000')
+    assert info["checksum"] == f"SHA256:{hashlib.sha256(answer.content).hexdigest()}"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert {Path(name).name for name in archive.namelist()} >= {"G.safetensors", "model.json"}
+        assert str(served.folder).encode() not in b"".join(archive.read(name) for name in archive.namelist())
+        archive.extractall(tmp_path)
+    (folder,) = (path for path in tmp_path.iterdir() if (path / "model.json").exists())
+    with Store.open(served.folder) as store:
+        model = store.latest_model()
+        assert model is not None
+        for file in store.model_folder(model.id).iterdir():
+            assert (folder / file.name).read_bytes() == file.read_bytes()
+        assert store.desk.audit()[-1].what == "model downloaded"
+    assert requests.get(f"{expert}/model/askance", timeout=9).status_code == 403
+    assert requests.get(f"{expert}/model/info/askance", timeout=9).status_code == 200
+    for name in ("other", "..%2F..%2Fstudy.toml", "cycle-000"):
+        assert requests.get(f"{url}/model/{name}", timeout=9).status_code == 404
+    assert requests.put(f"{url}/model/askance", files={"file": b"x"}, timeout=9).status_code == 403
+    assert requests.delete(f"{url}/model/askance", timeout=9).status_code == 403
 
 
 def test_other_strategies_and_images(served: Served, tmp_path: Path) -> None:

@@ -224,6 +224,36 @@ def test_a_damaged_compressed_file_is_a_format_error(tmp_path: Path, suffix: str
         read_image(tmp_path / f"b{suffix}")
 
 
+@pytest.mark.parametrize("named", ["data file: {}", "Data File: {}", "datafile: {}", "data file: LIST\n{}"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_an_nrrd_whose_voxels_lie_in_another_file_is_refused(tmp_path: Path, named: str, ends: str) -> None:
+    (tmp_path / "secret.raw").write_bytes(bytes(range(60)) * 2)
+    head = ["NRRD0004", "type: uchar", "dimension: 3", "sizes: 5 6 4", "encoding: raw", "endian: little"]
+    lines = [*head, named.format(tmp_path / "secret.raw"), "", ""]
+    (tmp_path / "a.nrrd").write_bytes(ends.join(lines).encode())
+    with pytest.raises(FormatError, match="both in one file"):
+        read_image(tmp_path / "a.nrrd")
+
+
+def test_an_mha_whose_voxels_lie_in_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.raw").write_bytes(bytes(120))
+    head = "ObjectType = Image\nNDims = 3\nDimSize = 5 6 4\nElementType = MET_UCHAR\n"
+    (tmp_path / "a.mha").write_text(f"{head}ElementDataFile = {tmp_path / 'secret.raw'}\n")
+    with pytest.raises(FormatError, match="both in one file"):
+        read_image(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_a_file_that_unpacks_to_more_than_its_header_says_is_refused(tmp_path: Path, suffix: str) -> None:
+    like = make(tmp_path / f"a{suffix}", np.zeros((200, 200, 100), np.uint8))
+    write_labels_like(tmp_path / f"b{suffix}", np.zeros((200, 200, 100), np.uint8), like)
+    for old, new in ((b"sizes: 200 200 100", b"sizes: 5 6 4"), (b"DimSize = 200 200 100", b"DimSize = 5 6 4")):
+        (tmp_path / f"b{suffix}").write_bytes((tmp_path / f"b{suffix}").read_bytes().replace(old, new))
+    assert read_header(tmp_path / f"b{suffix}").shape == (5, 6, 4)
+    with pytest.raises(FormatError, match="truncated or corrupt"):
+        read_image(tmp_path / f"b{suffix}")
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_file_of_another_kind_is_a_format_error(tmp_path: Path, suffix: str) -> None:
     for content in (b"", b"PATIENT DOE^JANE " * 99, gzip.compress(b"PATIENT DOE^JANE " * 99)):

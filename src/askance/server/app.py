@@ -13,7 +13,7 @@ from askance.server import page, routes_review, routes_study, routes_work
 from askance.server.answering import explain_errors
 from askance.server.guarding import Guard
 from askance.server.jobs import Jobs
-from askance.server.monai import routes_datastore, routes_info, routes_tasks
+from askance.server.monai import routes_datastore, routes_info, routes_model, routes_tasks
 from askance.server.monai import routes_work as monai_work
 from askance.server.views import Views
 from askance.store.store import Store
@@ -23,7 +23,10 @@ def create_app(store: Store) -> FastAPI:
     """The application that serves ``store``; who makes it closes the store."""
     app = FastAPI(title="askance", version=__version__, lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.store, app.state.views, app.state.jobs = store, Views(store), Jobs(store)
-    ours, monai = (routes_work, routes_review, routes_study), (routes_info, routes_datastore, routes_tasks, monai_work)
+    ours, monai = (
+        (routes_work, routes_review, routes_study),
+        (routes_info, routes_datastore, routes_model, routes_tasks, monai_work),
+    )
     for routes in (*ours, *monai):
         app.include_router(routes.router)
     page.mount_page(app)

@@ -34,6 +34,7 @@ _DTYPES = {
     sitk.sitkFloat64: np.float64,
 }
 _CHUNK_BYTES = 2**24
+_HEADER_BYTES = 2**20
 
 
 def read_header(path: Path) -> Header:
@@ -56,7 +57,7 @@ def open_voxels(path: Path) -> Stored:
     reader = _information(path)
     header = _header(path, reader)
     try:
-        _check_stream(path)
+        _check_stream(path, header.dtype.itemsize * int(np.prod(header.shape)))
         return Stored(header, sitk.GetArrayFromImage(reader.Execute()).transpose(2, 1, 0))
     except (RuntimeError, zlib.error, EOFError):
         raise FormatError(f"{path}: truncated or corrupt: its voxels cannot be read; copy it again") from None
@@ -90,6 +91,7 @@ def copy_bare(source: Path, target: Path) -> None:
 
 
 def _information(path: Path) -> Any:
+    _require_whole(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO[path.suffix.lower()])
     reader.SetFileName(str(path))
@@ -118,17 +120,44 @@ def _header(path: Path, reader: Any) -> Header:
     return header_from(path, shape, _LPS_TO_RAS @ affine, np.dtype(_DTYPES[reader.GetPixelID()]))
 
 
-def _check_stream(path: Path) -> None:
-    # ITK inflates a damaged stream without a word; zlib's and gzip's own checksums know.
+def _require_whole(path: Path) -> None:
+    """Let a file pass that holds its own voxels: those of another would be read whatever that is, and no hash covers them.
+
+    Raises:
+        FormatError: its header ends nowhere, or names another file.
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+    if path.suffix.lower() == ".nrrd":
+        ends = [place for mark in (b"\n\n", b"\n\r\n") if (place := start.find(mark)) >= 0]
+        detached = not ends or any(line.startswith(b"datafile:") for line in _plain_lines(start[: min(ends)]))
+    else:
+        named = [line for line in _plain_lines(start) if line.startswith(b"elementdatafile=")]
+        detached = named[:1] != [b"elementdatafile=local"]
+    if detached:
+        raise FormatError(
+            f"{path}: found no readable {path.suffix[1:].upper()} header with the voxels after it, wanted both in one file; "
+            "the file is damaged, or its voxels lie in another: export it again as one file"
+        )
+
+
+def _plain_lines(header: bytes) -> list[bytes]:
+    """Its lines in lower case, without spaces, however they end."""
+    return [b"".join(line.split()).lower() for line in header.replace(b"\r", b"\n").split(b"\n")]
+
+
+def _check_stream(path: Path, wanted: int) -> None:
+    # ITK inflates a damaged stream without a word; zlib's and gzip's own checksums know. One of more than the ``wanted``
+    # bytes is no volume but a bomb.
     with path.open("rb") as file:
         if not _is_compressed(file):
             return
-        inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, whichever stands there
+        inflater, size = zlib.decompressobj(wbits=47), 0  # zlib or gzip, whichever stands there
         while not inflater.eof:
             chunk = inflater.unconsumed_tail or file.read(_CHUNK_BYTES)
-            if not chunk:
+            size += len(inflater.decompress(chunk, _CHUNK_BYTES))
+            if not chunk or size > wanted:
                 raise EOFError
-            inflater.decompress(chunk, _CHUNK_BYTES)
 
 
 def _is_compressed(file: Any) -> bool:

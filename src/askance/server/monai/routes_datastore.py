@@ -13,7 +13,7 @@ from askance.server.monai.client import PREFIX, Client, TheClient
 from askance.server.monai.new_cases import add_image
 from askance.server.monai.routes_info import stats
 from askance.server.monai.sending import as_file, bare_image, image_response, label_file, suffix_of
-from askance.server.monai.uploads import label_limit, read_label, unpacked
+from askance.server.monai.uploads import NIFTI_OR_NRRD, label_limit, read_label, unpacked
 from askance.server.monai.volumes import annotated, has_labels, proposed, renumbered, take_answers
 
 router = APIRouter(prefix=PREFIX + "/datastore", tags=["MONAI Label"])
@@ -89,9 +89,9 @@ def put_label(
     params: Annotated[str, Form(max_length=100_000)] = "{}",
     tag: Tag = "final",
 ) -> dict[str, Any]:
-    """A label from Slicer: answers for the slices of this case that were asked, or for all where ``slices`` is ``all``."""
+    """A label from Slicer, NIfTI or NRRD: answers for those slices of the case that were asked; ``slices`` = ``all``: for all."""
     case, said = client.case(image), params_of(params)
-    with unpacked(label, label_limit(case)) as path:
+    with unpacked(label, label_limit(case), NIFTI_OR_NRRD) as path:
         volume = read_label(path, case, 256).array
     config = client.store.config
     volume = renumbered(volume, said.get("label_info"), config.classes)

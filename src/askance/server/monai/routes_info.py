@@ -105,12 +105,3 @@ def gpu(client: TheClient) -> Response:
     """The server has no use for a GPU."""
     del client
     return PlainTextResponse("no GPU is in use by the server")
-
-
-@router.get("/model/info/{name}")
-def model_info(name: str, client: TheClient) -> dict[str, Any]:
-    """Which weights the newest model has."""
-    model = client.store.latest_model()
-    if name != MODEL or model is None:
-        raise HTTPException(404, "there is no such model")
-    return {"checksum": model.weights_sha256, "modified_time": model.created_at, "train_stats": train_stats(client)}

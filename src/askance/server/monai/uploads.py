@@ -1,10 +1,10 @@
-"""Files that a client sends: base name forgotten, NIfTI only, unpacked within bounds, gone when the request is."""
+"""Files that a client sends: base name forgotten, NIfTI or NRRD, unpacked within bounds, gone when the request is."""
 
 from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,20 +21,24 @@ _CHUNK = 2**20
 _HEADER_BYTES = 65_536
 _WIDEST = 8  # bytes of a voxel
 MAX_IMAGE = 2**31
+#: Endings of an upload's name -> that of the file it becomes. An NRRD stays packed: its reader minds what it unpacks to.
+NIFTI = {".nii": ".nii", ".nii.gz": ".nii"}
+NIFTI_OR_NRRD = {**NIFTI, ".nrrd": ".nrrd"}
 
 
 @contextmanager
-def unpacked(upload: UploadFile, limit: int) -> Iterator[Path]:
-    """The upload as an uncompressed .nii of at most ``limit`` bytes, in a folder that goes afterwards.
+def unpacked(upload: UploadFile, limit: int, endings: Mapping[str, str] = NIFTI) -> Iterator[Path]:
+    """The upload as a file of at most ``limit`` bytes, NIfTI uncompressed, in a folder that goes afterwards.
 
     Raises:
-        AnswerError: not called .nii or .nii.gz, damaged, or larger unpacked.
+        AnswerError: not called as one of ``endings``, damaged, or larger unpacked.
     """
     name = (upload.filename or "").replace("\\", "/").rsplit("/", 1)[-1].lower()
-    if not name.endswith((".nii", ".nii.gz")):
-        raise AnswerError("the upload is no NIfTI by its name; wanted .nii or .nii.gz")
+    suffix = next((endings[one] for one in endings if name.endswith(one)), None)
+    if suffix is None:
+        raise AnswerError(f"the upload is no volume by its name; wanted {' or '.join(endings)}")
     with tempfile.TemporaryDirectory(prefix="askance-upload-") as folder:
-        path = Path(folder) / "upload.nii"
+        path = Path(folder) / f"upload{suffix}"
         with path.open("wb") as target:
             (_gunzip if name.endswith(".gz") else _copy)(upload.file, target, limit)
         yield path
