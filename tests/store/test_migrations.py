@@ -103,6 +103,7 @@ def test_a_study_of_a_newer_askance_is_refused_and_left_alone(
 ) -> None:
     store.close()
     Store.open(store.folder).close()
-    monkeypatch.setattr(database, "REVISION", schema.REVISION)
-    with pytest.raises(StudyError, match=r"made by a newer askance .* upgrade askance"):
-        Store.open(store.folder)
+    with monkeypatch.context() as patch:  # undone before the fixture's own
+        patch.setattr(database, "REVISION", schema.REVISION)
+        with pytest.raises(StudyError, match=r"made by a newer askance .* upgrade askance"):
+            Store.open(store.folder)

@@ -2,10 +2,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from store_studies import case, labels, query
 
 from askance.errors import SplitError, StudyError
 from askance.records import Source
+from askance.store import schema
 from askance.store.cases import natural
 from askance.store.slices import TRANSITIONS, advance
 from askance.store.store import Store
@@ -94,7 +96,7 @@ def test_every_transition_in_the_table_is_taken_and_no_other(store: Store) -> No
     for state, onward in TRANSITIONS.items():
         for to in TRANSITIONS:
             with store._database.writing() as connection:
-                connection.exec_driver_sql("UPDATE slices SET state = ? WHERE id = 'c1/2/0'", (state,))
+                connection.execute(sa.update(schema.slices).where(schema.slices.c.id == "c1/2/0").values(state=state))
             if to in onward:
                 store._database.write(advance, ["c1/2/0"], to)
             else:

@@ -5,6 +5,7 @@ What only one kind of database knows stands in ``sqlite.py`` and ``postgres.py``
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ from askance.store.schema import REVISION
 from askance.store.sqlite import SQLite
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATING = threading.Lock()  # Alembic's context is one for all threads of a process
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -176,4 +178,5 @@ def _migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _MIGRATING:
+        command.upgrade(config, "head")

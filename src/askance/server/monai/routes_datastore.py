@@ -89,7 +89,10 @@ def put_label(
     params: Annotated[str, Form(max_length=100_000)] = "{}",
     tag: Tag = "final",
 ) -> dict[str, Any]:
-    """A label from Slicer, NIfTI or NRRD: answers for those slices of the case that were asked; ``slices`` = ``all``: for all."""
+    """A label from Slicer, as NIfTI or NRRD: answers for the slices of this case that were asked.
+
+    Where ``slices`` in ``params`` is ``all``, for all.
+    """
     case, said = client.case(image), params_of(params)
     with unpacked(label, label_limit(case), NIFTI_OR_NRRD) as path:
         volume = read_label(path, case, 256).array
