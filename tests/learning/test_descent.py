@@ -54,8 +54,8 @@ def _task(**changes):
     return Task(**{**fields, **changes})
 
 
-def _flat_after(stretch):
-    return Plateau(stretch, fall=10.0)  # nothing falls by more than it was: flat as soon as there is enough to tell
+def _flat_after(stretch, **more):
+    return Plateau(stretch, fall=1.0, **more)  # nothing falls by all of it: flat as soon as there is enough to tell
 
 
 def test_a_network_of_three_dimensions_learns():
@@ -84,8 +84,22 @@ def test_the_rate_is_asked_for_at_every_step():
 def test_a_training_ends_on_a_plateau_and_says_after_how_many_steps():
     seen = []
     trained = descend(_task(steps=100, plateau=_flat_after(4), report=lambda step: seen.append(step.number)))
-    assert (trained.steps, len(trained.means)) == (12, 3)
+    assert (trained.steps, len(trained.means), trained.flat_at) == (12, 3, 12)
     assert seen == [12]
+
+
+def test_after_the_plateau_the_rate_falls_to_zero_over_the_cooldown(monkeypatch):
+    rates = []
+    step = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or step(self))
+    trained = descend(_task(steps=100, plateau=_flat_after(2, cooldown=4)))
+    assert (trained.steps, trained.flat_at) == (10, 6)
+    assert rates == pytest.approx([0.1] * 7 + [0.075, 0.05, 0.025])
+
+
+def test_a_training_that_never_becomes_flat_ends_at_its_limit():
+    trained = descend(_task(steps=9, plateau=Plateau(2, fall=-1e9)))
+    assert (trained.steps, trained.flat_at, len(trained.means)) == (9, None, 4)
 
 
 def test_the_means_are_those_of_the_losses_of_every_step():
@@ -100,20 +114,21 @@ def test_the_means_are_those_of_the_losses_of_every_step():
     assert means == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
 
 
-@pytest.mark.parametrize("stop", [2, 5, 9])
+@pytest.mark.parametrize("stop", [2, 9, 14])
 def test_a_training_stopped_before_its_plateau_ends_on_the_same_one_with_the_same_weights(tmp_path, stop):
     def report(step):
         if step.number >= stop:
             raise Stopped
 
-    task = _task(steps=100, plateau=_flat_after(4), progress_file=tmp_path / "progress", save_every_s=0)
-    whole = descend(_task(steps=100, plateau=_flat_after(4)))
+    plateau = _flat_after(4, cooldown=5)
+    task = _task(steps=100, plateau=plateau, progress_file=tmp_path / "progress", save_every_s=0)
+    whole = descend(_task(steps=100, plateau=plateau))
     with pytest.raises(Stopped):
         descend(dataclasses.replace(task, report=report))
     assert load_progress(tmp_path / "progress")[1]["step"] == stop - 1
     resumed = descend(task)
     assert hash_weights(resumed.states) == hash_weights(whole.states)
-    assert (resumed.steps, resumed.means) == (whole.steps, whole.means)
+    assert (resumed.steps, resumed.means, resumed.flat_at) == (whole.steps, whole.means, 12)
 
 
 def test_a_loss_that_is_not_a_number_is_named_with_the_tasks_own_remedy():

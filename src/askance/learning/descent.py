@@ -34,10 +34,10 @@ def descend(task: Task) -> Trained:
             torch.manual_seed(_step_seed(task.seed, training))
             batch = task.batches(training.step)
             losses = task.losses(training.networks, _mine(training.fabric, batch))
-            _update(training, losses, task.rate(training.step))
+            _update(training, losses, training.rate(task))
             move_averages(training, task.average)
             training.step += 1
-            _add_to_curve(training, losses, task)
+            _note(training, losses, task)
             speed = (training.step - first) * len(batch.images) / (time.perf_counter() - began)
             due = time.perf_counter() - saved >= task.save_every_s
             if due or training.step % _LOOK_EVERY == 0 or training.has_ended(task):
@@ -46,7 +46,7 @@ def descend(task: Task) -> Trained:
                 save(training, task)
                 saved = time.perf_counter()
     seconds, means = time.perf_counter() - began, tuple(training.curve.means)
-    return Trained(model_states(training), training.losses, seconds, speed, training.step, means)
+    return Trained(model_states(training), training.losses, seconds, speed, training.step, means, training.flat_at)
 
 
 @contextmanager
@@ -82,12 +82,12 @@ def _update(training: Underway, losses: StepLosses, rate: float) -> None:
         optimizer.step()
 
 
-def _add_to_curve(training: Underway, losses: StepLosses, task: Task) -> None:
+def _note(training: Underway, losses: StepLosses, task: Task) -> None:
     """Note the step's loss, the mean over the processes, so that all of them see the same plateau."""
     if task.plateau:
         loss = torch.stack([value.detach() for value in losses.by_network.values()]).sum()
         mean = cast(Tensor, training.fabric.all_reduce(loss, reduce_op="mean"))
-        training.curve.add(float(mean), training.step, task.plateau.stretch)
+        training.note_loss(float(mean), task.plateau)
 
 
 def _look(training: Underway, losses: StepLosses, task: Task, slices_per_s: float) -> None:

@@ -11,13 +11,15 @@ class Plateau:
     """A training is flat where its last ``patience`` stretches of ``stretch`` steps brought no mean loss below the best.
 
     Below means by more than ``fall`` of it. ``earliest`` steps are made whatever the curve says: a network that has not
-    found the foreground yet is on a plateau too.
+    found the foreground yet is on a plateau too. Once flat, ``cooldown`` more steps are made, in which the rate falls to
+    zero: at a high rate a loss is flat because the weights jump to and fro.
     """
 
     stretch: int
     earliest: int = 0
     patience: int = 2
     fall: float = 0.01
+    cooldown: int = 0
 
     def reached(self, means: Sequence[float]) -> bool:
         """Whether ``means``, one a whole stretch, end on a plateau."""

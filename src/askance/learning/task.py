@@ -71,7 +71,8 @@ class Task:
 class Trained:
     """Weights by network name, the last losses, seconds, slices (or patches) per second of this process.
 
-    ``steps``: those made in all, of all processes; ``means``: the mean loss of each stretch, where a plateau was looked for.
+    ``steps``: those made in all, before a kill too. Where a plateau was looked for: ``means``, the mean loss of each
+    stretch, and ``flat_at``, the step at which the curve had become flat (None: it had not).
     """
 
     states: States
@@ -80,3 +81,4 @@ class Trained:
     slices_per_s: float
     steps: int = 0
     means: tuple[float, ...] = ()
+    flat_at: int | None = None

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from askance.learning.checkpoints import load_progress, restore, save_progress
 from askance.learning.fabric import make_fabric
-from askance.learning.plateau import Curve
+from askance.learning.plateau import Curve, Plateau
 from askance.learning.task import States, Task
 
 _AVERAGE = "average of "  # before a network's name in the file of progress
@@ -30,10 +30,27 @@ class Underway:
     step: int = 0
     losses: dict[str, float] = field(default_factory=dict)
     curve: Curve = field(default_factory=Curve)
+    flat_at: int | None = None
 
     def has_ended(self, task: Task) -> bool:
         """Whether no step is left, or none would help."""
-        return self.step >= task.steps or (task.plateau is not None and task.plateau.reached(self.curve.means))
+        return self.step >= task.steps or (self.flat_at is not None and self._cooled(task) >= 1)
+
+    def rate(self, task: Task) -> float:
+        """The learning rate of the next step."""
+        return task.rate(self.step) * (1 - self._cooled(task))
+
+    def note_loss(self, loss: float, plateau: Plateau) -> None:
+        """Take in the loss of the step just made, and whether with it the curve is flat."""
+        self.curve.add(loss, self.step, plateau.stretch)
+        if self.flat_at is None and plateau.reached(self.curve.means):
+            self.flat_at = self.step
+
+    def _cooled(self, task: Task) -> float:
+        """The part of the cooldown that is over, 0 before it."""
+        if self.flat_at is None or task.plateau is None:
+            return 0.0
+        return (self.step - self.flat_at) / task.plateau.cooldown if task.plateau.cooldown else 1.0
 
 
 def begin(task: Task) -> Underway:
@@ -52,7 +69,7 @@ def begin(task: Task) -> Underway:
         _set_up(training, name, module, task, saved[0] if saved else None)
     if saved:
         training.step, training.losses = saved[1]["step"], saved[1]["losses"]
-        training.curve = Curve(**saved[1].get("curve", {}))
+        training.curve, training.flat_at = Curve(**saved[1].get("curve", {})), saved[1].get("flat_at")
     return training
 
 
@@ -108,5 +125,6 @@ def save(training: Underway, task: Task) -> None:
             "losses": training.losses,
             "precision": training.fabric.strategy.precision.precision,  # goes on as it began, whatever "auto" would say now
             "curve": asdict(training.curve),
+            "flat_at": training.flat_at,
         }
         save_progress(task.progress_file, states, training.optimizers, about)
