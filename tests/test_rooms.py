@@ -13,7 +13,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "askance"
 GROUND = {"errors", "config", "records", "colours"}
 
 #: Room -> the rooms it may import beside itself and the ground. A room that is not here is not a room yet: add it, and
-#: say in the commit why it may know what it knows. ``active`` knows volumes because experts answer and trainings read
+#: say in the commit why it may know what it knows. ``baselines`` knows networks and learning because one of the rivals is a
+#: network, and trains by the one loop. ``active`` knows volumes because experts answer and trainings read
 #: slices of files. Outside: summary (it gathers a study for the report), planning (it judges settings by the data, which
 #: neither config nor store can), api, terminal, cli, server, and worker, the process of a server's job: it alone knows
 #: both the loop and how a job is told of.
@@ -29,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "learning": {"volumes", "networks", "metrics"},
     "store": {"volumes"},
     "active": {"volumes", "metrics", "networks", "learning", "store", "execution"},
-    "baselines": {"volumes", "metrics"},
+    "baselines": {"volumes", "metrics", "networks", "learning"},
     "evaluation": {"volumes", "metrics", "networks", "learning", "store", "active", "baselines", "execution"},
     "report": set(),
     "server": {"volumes", "metrics", "store", "report", "execution"},
@@ -58,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 
-MAY_IMPORT_TORCH = {"networks", "learning", "active", "evaluation"}
+MAY_IMPORT_TORCH = {"networks", "learning", "active", "baselines", "evaluation"}
 TORCH = {"torch", "torchvision", "lightning_fabric", "lightning", "monai"}
 WITHOUT_TORCH = ("errors", "config", "records", "colours", "volumes", "store", "metrics", "report", "server")
 

@@ -10,8 +10,8 @@ and 2x2x2 max pooling; after them batch norm, ReLU, a 1x1x1 convolution, two dec
 classes; a second head that starts before the pooling; weights drawn from N(0, 0.01).
 
 One deviation: the layers that no batch norm follows start at He 2015's deviation. With 0.01 the last four of them shrink the
-signal to nothing, and in 150 steps on a toy the loss stayed at that of the class frequencies (0.94 in all; 0.18 with He's
-after 120). Before a batch norm the scale of weights changes nothing but their effective rate: there 0.01 it is.
+signal to nothing, and on a toy the main head gave the class frequencies after 150 steps (docs/log.md). Before a batch norm
+the scale of weights changes nothing but their effective rate: there it is 0.01.
 
 They differ where the volume is made large again, and the text says "about 1.8 million parameters" without the channels
 there. The code: deconvolutions of 4x4x4 to 128 and 64 channels, a ReLU after each, and for the second head a 1x1x1

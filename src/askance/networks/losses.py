@@ -10,13 +10,14 @@ from askance.records import IGNORE
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Pixel-wise cross-entropy, slices weighted by ``weights`` (N,).
+    """Pixel-wise cross-entropy, slices (or patches (N, K, X, Y, Z) of volumes) weighted by ``weights`` (N,).
 
     The sum is divided by the number of labelled pixels, not by the weights: a batch of doubtful labels counts less.
     """
     known = labels != IGNORE
     losses = functional.cross_entropy(logits, labels.long().where(known, 0), reduction="none")
-    return (losses * known * weights[:, None, None]).sum() / known.sum().clamp(min=1)
+    weighted = losses * known * weights.reshape(-1, *[1] * (losses.ndim - 1))
+    return weighted.sum() / known.sum().clamp(min=1)
 
 
 def soft_dice(logits: Tensor, labels: Tensor, weights: Tensor, smooth: float = 1.0) -> Tensor:
