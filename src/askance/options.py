@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from askance.volumes.patients import Division
 
 
+def command(group: Any, name: str, call: Any, text: str) -> argparse.ArgumentParser:
+    """A command of ``group`` that runs ``call``, with its one-line description."""
+    parser: argparse.ArgumentParser = group.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(call=call)
+    return parser
+
+
 def study_argument(parser: argparse.ArgumentParser) -> None:
     """Add the study's folder."""
     parser.add_argument("study", type=Path, help="the study's folder")
