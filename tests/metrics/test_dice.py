@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from monai.metrics import compute_dice
 
 from askance.errors import GeometryError, LabelError
-from askance.metrics.dice import dice_per_class, slice_dice, slices_dice, volume_dice
+from askance.metrics.dice import dice_per_class, slice_dice, slices_dice, slices_dice_per_class, volume_dice
 from askance.records import IGNORE
 
 labels = arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 3))
@@ -92,3 +92,12 @@ def test_a_prediction_of_no_class_is_refused(dtype, label):
 def test_probabilities_are_refused_as_labels():
     with pytest.raises(LabelError, match="float64"):
         dice_per_class(np.zeros((2, 2)), np.zeros((2, 2), np.uint8), 3)
+
+
+def test_slice_dice_per_class_is_that_of_each_slice_alone():
+    rng = np.random.default_rng(5)
+    prediction, truth = rng.integers(0, 3, (2, 4, 6, 6))
+    prediction[0], truth[0] = 0, 0
+    found = slices_dice_per_class(prediction, truth, 3)
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found, [dice_per_class(p, t, 3) for p, t in zip(prediction, truth, strict=True)])

@@ -61,8 +61,18 @@ def slices_dice(prediction_labels: Labels, truth_labels: Labels, classes: int) -
         GeometryError: the shapes differ.
         LabelError: a label that is no class.
     """
+    return _mean_over_present(slices_dice_per_class(prediction_labels, truth_labels, classes))
+
+
+def slices_dice_per_class(prediction_labels: Labels, truth_labels: Labels, classes: int) -> Floats:
+    """``dice_per_class`` of each slice of (D, h, w) at once, (D, classes - 1).
+
+    Raises:
+        GeometryError: the shapes differ.
+        LabelError: a label that is no class.
+    """
     _require_one_shape(prediction_labels, truth_labels)
-    return _mean_over_present(_dice(prediction_labels, truth_labels, classes))
+    return _dice(prediction_labels, truth_labels, classes)
 
 
 def _dice(prediction_labels: Labels, truth_labels: Labels, classes: int) -> Floats:
