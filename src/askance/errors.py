@@ -19,6 +19,7 @@
     ├── AccessError          this person may not do that
     ├── LeaseError           the slice is not in this person's hands
     ├── TrainingError        a training that cannot go on (a loss that is not a number)
+    ├── WorkerLost           a piece of work lost its process or machine again and again
     └── WaitingForExpert     not a fault: the query is out and not yet answered                   exit 3
 
 A message says what was found, what was wanted, where (path, slice id) and what to do.
@@ -43,6 +44,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "WaitingForExpert",
+    "WorkerLost",
 ]
 
 
@@ -120,6 +122,10 @@ class LeaseError(AskanceError):
 
 class TrainingError(AskanceError):
     """A training that cannot go on."""
+
+
+class WorkerLost(AskanceError):
+    """A piece of work lost its process or machine again and again."""
 
 
 class WaitingForExpert(AskanceError):

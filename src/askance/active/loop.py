@@ -6,15 +6,13 @@ that was killed, or one that waited for its expert, goes on where it was.
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from askance.active.acquisition import acquisition
-from askance.active.environment import describe_environment
+from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
 from askance.active.querying import ask, ask_base, query_size
@@ -58,13 +56,19 @@ class Unwatched:
         """Nothing to show."""
 
 
-def collaborate(study: Study, expert: Expert, watcher: Watcher | None = None) -> Model:
+#: What becomes a cycle's record: study, id of the model, progress (cases done, cases).
+Measure = Callable[[Study, str, Callable[[int, int], None]], dict[str, Any]]
+
+
+def collaborate(study: Study, expert: Expert, watcher: Watcher | None = None, measuring: Measure | None = None) -> Model:
     """Algorithm 1: train on the base; n times ask, learn the answers, train. The last model comes back.
+
+    ``measuring`` says what a model is worth, after each training (None: ``measure``).
 
     Raises:
         WaitingForExpert: the query is out and not all of it is answered; call again when it is.
     """
-    turn = Turn(study, watcher or Unwatched())
+    turn = Turn(study, watcher or Unwatched(), measuring)
     turn.answer(turn.ask_base(), expert)
     model = turn.train(0)
     for cycle in range(1, study.config.budget.cycles + 1):
@@ -79,8 +83,8 @@ def collaborate(study: Study, expert: Expert, watcher: Watcher | None = None) ->
 class Turn:
     """The steps of the loop, each timed and marked in the store."""
 
-    def __init__(self, study: Study, watcher: Watcher) -> None:
-        self._study, self._watcher = study, watcher
+    def __init__(self, study: Study, watcher: Watcher, measuring: Measure | None = None) -> None:
+        self._study, self._watcher, self._measuring = study, watcher, measuring
 
     def ask_base(self) -> Query:
         """Prepare the slices and choose the base."""
@@ -140,7 +144,7 @@ class Turn:
             model = train_cycle(self._study, cycle, self._watcher.training)
         if all(known.number != cycle for known in self._study.store.cycles()):
             with self._timed(cycle, "measure"):
-                measured = measure(self._study, model.id, self._watcher.count)
+                measured = (self._measuring or measure)(self._study, model.id, self._watcher.count)
             self._study.store.save_cycle(Cycle(cycle, model.id, self._record(cycle, model, measured)))
         return model
 
@@ -170,7 +174,7 @@ class Turn:
             "effort": _effort(self._study, cycle),
             "triage": _triage_counts(self._study, cycle),
             "seconds": {name: round(mark["seconds"], 3) for name, mark in stages.items() if mark},
-            "peak_mb": _peak_mb(),
+            "peak_mb": peak_mb(),
             "label_set": model.label_set,
             "weights_sha256": model.weights_sha256,
             "losses": model.info["losses"],
@@ -202,9 +206,3 @@ def _triage_counts(study: Study, cycle: int) -> dict[str, int]:
     judged = study.store.predictions.of(teacher) if cycle and teacher in known else []
     counts = {kind: sum(one.triage == kind for one in judged) for kind in ("pseudo", "hold")}
     return {**counts, "pool": sum(counts.values())}
-
-
-def _peak_mb() -> float:
-    """Peak resident memory of this process in MB (getrusage gives kilobytes on Linux, bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -46,7 +46,13 @@ _NO_TEST: dict[str, Any] = {
 }
 
 
-def measure(study: Study, model: str, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+#: Is shown a test case: labels and truth (D, h, w) at the file's resolution, and the predictions of its slices.
+Witness = Callable[[Case, NDArray[np.uint8], NDArray[np.uint8], list[Prediction]], None]
+
+
+def measure(
+    study: Study, model: str, progress: Callable[[int, int], None] | None = None, witness: Witness | None = None
+) -> dict[str, Any]:
     """Everything that the truth of the test volumes says of ``model``, as it goes into a cycle's record.
 
     Where no test volume is labelled, ``dice`` is None and ``estimate`` comes from the unassisted validation slices.
@@ -54,7 +60,7 @@ def measure(study: Study, model: str, progress: Callable[[int, int], None] | Non
     cases = [case for case in study.store.cases("test") if case.label is not None]
     predictor, measured = study.predictor(model), []
     for place, case in enumerate(cases):
-        measured.append(_measure_case(study, predictor, model, case))
+        measured.append(_measure_case(study, predictor, model, case, witness))
         if progress:
             progress(place + 1, len(cases))
     record = _summary(study, measured) if measured else dict(_NO_TEST)
@@ -91,7 +97,7 @@ def estimate(study: Study, predictor: Predictor) -> dict[str, Any] | None:
     return {"dice": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
 
 
-def _measure_case(study: Study, predictor: Predictor, model: str, case: Case) -> Measured:
+def _measure_case(study: Study, predictor: Predictor, model: str, case: Case, witness: Witness | None = None) -> Measured:
     outcome = predict_case(study, predictor, case)
     labels, truth, classes = at_file_resolution(study, outcome, case), study.truth(case), len(study.config.classes)
     ids = [slice_id(case.id, study.config.grid.axis, index) for index in range(len(labels))]
@@ -100,6 +106,8 @@ def _measure_case(study: Study, predictor: Predictor, model: str, case: Case) ->
     predictions = [_with_dice(one, value) for one, value in zip(predictions, dice)]
     maps = score_maps(outcome, study.config.preset)
     study.store.predictions.save(model, case.id, predictions, predicted_labels(outcome), maps)
+    if witness:
+        witness(case, labels, truth, predictions)
     return Measured(case.id, dice_per_class(labels, truth, classes), dice, predictions)
 
 

@@ -82,6 +82,18 @@ def predict_files(
     return [_summary(found, limit, out) for found in results]
 
 
+def predict_case(model_folder: Path, case: Case) -> tuple[NDArray[np.uint8], list[Prediction]]:
+    """Class ids (X, Y, Z) of a case that no study knows, and what the model says of each of its slices.
+
+    Raises:
+        FormatError: no model there. SourceMissing, SourceChanged: the case's images are not what they were.
+    """
+    predictor, config, judge = _load(model_folder)
+    grid = Grid.from_config(config.grid)
+    outcome = _outcome(predictor, grid, case)
+    return _labels(grid, outcome, case), _described(outcome, config, judge, case)
+
+
 def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge]:
     """The networks ready to predict, the settings they were trained with, and who judges what they predict."""
     states, info = load_weights(folder)
