@@ -17,7 +17,8 @@ GROUND = {"errors", "config", "records", "colours"}
 #: network, and trains by the one loop. ``active`` knows volumes because experts answer and trainings read
 #: slices of files. Outside: summary (it gathers a study for the report), planning (it judges settings by the data, which
 #: neither config nor store can), api, terminal, cli, server, and worker, the process of a server's job: it alone knows
-#: both the loop and how a job is told of.
+#: both the loop and how a job is told of. report knows metrics: tables of an experiment state correlations and paired tests
+#: over lines of many trials, which no line holds.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
@@ -32,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "active": {"volumes", "metrics", "networks", "learning", "store", "execution"},
     "baselines": {"volumes", "metrics", "networks", "learning"},
     "evaluation": {"volumes", "metrics", "networks", "learning", "store", "active", "baselines", "execution"},
-    "report": set(),
+    "report": {"metrics"},
     "server": {"volumes", "metrics", "store", "report", "execution"},
     "summary": {"volumes", "metrics", "active", "report"},
     "planning": {"learning", "active"},
@@ -44,6 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "api",
         "planning",
+        "summary",
+        "execution",
         "terminal",
         "volumes",
         "metrics",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from askance.active.experts import proposal_of
 from askance.active.measuring import test_slices
 from askance.active.scores import enlarged
 from askance.active.study import Study
+from askance.errors import UsageError
 from askance.metrics.dice import slice_dice
 from askance.records import Asked, Case, CycleRecord, Prediction, Query, Split, parse_slice_id
 from askance.report.data import AskedSlice, Counts, Panel, ReportData, ScoredSlice, StudyFacts
@@ -30,7 +32,7 @@ def gather(study: Study, full_supervision: float | None = None) -> ReportData:
         for one, dice in test_slices(study, cycle.model)
     )
     asked = tuple(_asked(study, query, one) for query in study.store.queries() for one in query.asked)
-    return ReportData(_facts(study), cycles, scored, asked, tuple(_figure2(study)), full_supervision)
+    return ReportData(_facts(study), cycles, scored, asked, tuple(figure2(study)), full_supervision)
 
 
 def _facts(study: Study) -> StudyFacts:
@@ -71,9 +73,24 @@ def _proposal_dice(study: Study, query: Query, slice_name: str) -> float | None:
     return None if np.isnan(dice) else dice
 
 
-def _figure2(study: Study) -> list[Panel]:
-    """The least and the most certain test slices that show something; of the pool where no test volume is labelled."""
+def figure2(study: Study, slice_ids: Sequence[str] | None = None) -> list[Panel]:
+    """Rows of Figure 2 by the newest model: of the slices named, in their order; else of those that show it best.
+
+    These are the least and the most certain test slices that show something; of the pool where no test volume is labelled.
+
+    Raises:
+        UsageError: a slice that the newest model has not predicted.
+    """
     model = study.store.latest_model()
+    if slice_ids is not None:
+        predicted = {one.slice_id: one for one in study.store.predictions.of(model.id)} if model else {}
+        unknown = [one for one in slice_ids if one not in predicted]
+        if unknown:
+            raise UsageError(
+                f"{unknown[0]}: the newest model of {study.store.folder} has not predicted it; wanted test slices, such as "
+                f"{', '.join(sorted(predicted)[:3]) or 'none: train first'}"
+            )
+        return [_panel(study, predicted[one], "") for one in slice_ids]
     if model is None:
         return []
     tests = [one for one, dice in test_slices(study, model.id) if dice is not None]

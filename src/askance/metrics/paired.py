@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Paired:
     wilcoxon_p: float
 
 
-def paired(first: Mapping[Hashable, float], second: Mapping[Hashable, float]) -> Paired:
+def paired(first: Mapping[Key, float], second: Mapping[Key, float]) -> Paired:
     """``first`` against ``second`` over the keys that both have a number for (folds, or folds and seeds).
 
     Raises:

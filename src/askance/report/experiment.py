@@ -1,0 +1,252 @@
+"""An experiment's lines put together: what belongs to one curve, its means by fold, and what is paired with what.
+
+Lines are those of ``askance bench paper``. Base patients and seeds of a fold are averaged first, so that a fold is one
+number, and every spread and test is over folds.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from askance.metrics.correlation import Correlation, correlate
+from askance.metrics.paired import Paired, paired
+
+Line = dict[str, Any]
+Figure = Callable[[Line], float | None]
+
+#: What a collaborating method is called where every slice is labelled.
+ENDS = {"paper": "isola", "askance": "full"}
+#: How far below full supervision still counts as reaching it: half a Dice point.
+NEAR = 0.005
+
+
+@dataclass(frozen=True, order=True)
+class Variant:
+    """One curve over the shares."""
+
+    method: str
+    acquisition: str
+    pseudo: bool
+    cycles: int
+
+    @property
+    def title(self) -> str:
+        """In words, what is usual left out."""
+        cycles = "" if self.cycles == 1 else f", {self.cycles} cycles"
+        return f"{self.method}, {self.acquisition}{', pseudo-labels' if self.pseudo else ''}{cycles}"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Over folds: mean and sample deviation; ``bases``: mean over folds of the deviation over base patients and seeds."""
+
+    mean: float
+    folds: float | None
+    bases: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two ways at one share, paired by fold: ``first`` minus ``second``."""
+
+    first: str
+    second: str
+    share: float
+    paired: Paired
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A correlation with Dice, and over what: ``level`` slice, volume or budget; ``of`` score or d_raw."""
+
+    who: str
+    of: str
+    level: str
+    found: Correlation
+
+
+def dice(line: Line) -> float | None:
+    """The line's mean Dice."""
+    value: float | None = line["dice"]
+    return value
+
+
+def dice_of(name: str) -> Figure:
+    """The Dice of one class; ``average`` is the mean."""
+    return dice if name == "average" else lambda line: line["dice_per_class"].get(name)
+
+
+def variants(lines: Iterable[Line]) -> list[Variant]:
+    """The curves there are, in order."""
+    asked = [line for line in lines if line["acquisition"] is not None]
+    return sorted({Variant(one["method"], one["acquisition"], bool(one["pseudo"]), one["cycles"]) for one in asked})
+
+
+def shares(lines: Iterable[Line]) -> list[float]:
+    """The shares that were asked for, rising, without both ends."""
+    return sorted({line["share"] for line in lines if line["acquisition"] is not None})
+
+
+def of_variant(lines: Iterable[Line], variant: Variant, share: float) -> list[Line]:
+    """The lines of one curve at ``share``; 0 is its bases, 1 its end under full supervision."""
+    if share in (0.0, 1.0):
+        method = variant.method if share == 0 else ENDS[variant.method]
+        return [line for line in lines if (line["method"], line["acquisition"], line["share"]) == (method, None, share)]
+    wanted = (variant.method, variant.acquisition, variant.pseudo, variant.cycles, share)
+    return [
+        line
+        for line in lines
+        if tuple(line[key] for key in ("method", "acquisition", "pseudo", "cycles", "share")) == wanted
+    ]
+
+
+def supervised(lines: Iterable[Line], method: str) -> list[Line]:
+    """The lines of a method that learnt from every slice."""
+    return [line for line in lines if line["method"] == method and line["base"] is None]
+
+
+def by_fold(lines: Iterable[Line], figure: Figure) -> dict[int, float]:
+    """Fold -> mean over its base patients and seeds; folds without a figure are left out."""
+    values: dict[int, list[float]] = defaultdict(list)
+    for line in lines:
+        value = figure(line)
+        if value is not None:
+            values[line["fold"]].append(value)
+    return {fold: statistics.fmean(found) for fold, found in sorted(values.items())}
+
+
+def spread(lines: Sequence[Line], figure: Figure = dice) -> Spread | None:
+    """Mean and spreads of a figure; None where no line has it."""
+    means = list(by_fold(lines, figure).values())
+    if not means:
+        return None
+    within: dict[int, list[float]] = defaultdict(list)
+    for line in lines:
+        value = figure(line)
+        if value is not None:
+            within[line["fold"]].append(value)
+    bases = [statistics.stdev(values) for values in within.values() if len(values) > 1]
+    return Spread(
+        statistics.fmean(means),
+        statistics.stdev(means) if len(means) > 1 else None,
+        statistics.fmean(bases) if bases else None,
+        len(means),
+    )
+
+
+def against_random(lines: Sequence[Line]) -> list[Comparison]:
+    """Every acquisition against random, all else the same, share by share."""
+    found = []
+    for one in variants(lines):
+        other = Variant(one.method, "random", one.pseudo, one.cycles)
+        for share in shares(lines):
+            if one != other:
+                found += _compared(
+                    of_variant(lines, one, share), of_variant(lines, other, share), one.title, "random", share
+                )
+    return found
+
+
+def against_full(lines: Sequence[Line]) -> list[Comparison]:
+    """Every curve against its own method under full supervision and against the fully supervised cGAN, share by share."""
+    found = []
+    for one in variants(lines):
+        for method in dict.fromkeys((ENDS[one.method], "isola")):
+            for share in shares(lines):
+                found += _compared(of_variant(lines, one, share), supervised(lines, method), one.title, method, share)
+    return found
+
+
+def among_full(lines: Sequence[Line]) -> list[Comparison]:
+    """The fully supervised methods, each against those after it."""
+    methods = sorted({line["method"] for line in lines if line["base"] is None})
+    pairs = [(first, second) for place, first in enumerate(methods) for second in methods[place + 1 :]]
+    return [
+        one
+        for first, second in pairs
+        for one in _compared(supervised(lines, first), supervised(lines, second), first, second, 1.0)
+    ]
+
+
+def reached(comparisons: Iterable[Comparison]) -> dict[tuple[str, str], Comparison]:
+    """By curve and what it is compared with, the smallest share at which it is less than ``NEAR`` below; absent: at none."""
+    found: dict[tuple[str, str], Comparison] = {}
+    for one in sorted(comparisons, key=lambda one: one.share):
+        if one.paired.mean > -NEAR:
+            found.setdefault((one.first, one.second), one)
+    return found
+
+
+def _compared(first: list[Line], second: list[Line], name: str, other: str, share: float) -> list[Comparison]:
+    ours, theirs = by_fold(first, dice), by_fold(second, dice)
+    common = set(ours) & set(theirs)
+    return [Comparison(name, other, share, paired(ours, theirs))] if common else []
+
+
+def trusts(lines: Sequence[Line]) -> list[Trust]:
+    """Every way in which a score can go with Dice, each called what it is.
+
+    Per slice and per volume: of the base models, of full supervision, and of each curve over all its shares together. Per
+    budget: each curve's mean score and mean Dice at each of its shares and both ends, one pair a share.
+    """
+    groups = [
+        (f"{method}, base", [one for one in lines if one["method"] == method and one["share"] == 0]) for method in ENDS
+    ]
+    groups += [(end, supervised(lines, end)) for end in ENDS.values()]
+    curves = [(one, [of_variant(lines, one, share) for share in shares(lines)]) for one in variants(lines)]
+    groups += [(one.title, [line for at_share in found for line in at_share]) for one, found in curves]
+    trusted = []
+    for of in ("score", "d_raw"):
+        for who, found in groups:
+            for level, pairs in (("slice", slice_pairs), ("volume", volume_pairs)):
+                trusted += _trust(who, of, level, pairs(found, of))
+        for one, by_share in curves:
+            ends = (of_variant(lines, one, end) for end in (0.0, 1.0))
+            trusted += _trust(one.title, of, "budget", budget_pairs([*by_share, *ends], of))
+    return trusted
+
+
+def slice_pairs(lines: Iterable[Line], of: str) -> list[tuple[float, float]]:
+    """(score, Dice) of every test slice that has a Dice."""
+    return [
+        (score, value)
+        for line in lines
+        for case in line["slices"].values()
+        for score, value in zip(case.get(of) or [], case["dice"])
+        if value is not None
+    ]
+
+
+def volume_pairs(lines: Iterable[Line], of: str) -> list[tuple[float, float]]:
+    """(mean score of its slices, Dice) of every test volume."""
+    pairs = []
+    for line in lines:
+        for case, slices in line["slices"].items():
+            known = [value for value in line["volumes"][case]["dice"] if value is not None]
+            if slices.get(of) and known:
+                pairs.append((statistics.fmean(slices[of]), statistics.fmean(known)))
+    return pairs
+
+
+def budget_pairs(by_share: Iterable[Sequence[Line]], of: str) -> list[tuple[float, float]]:
+    """(mean score, mean Dice) over all test volumes at each share: one pair a share."""
+    pairs = []
+    for found in by_share:
+        volumes = volume_pairs(found, of)
+        if volumes:
+            scores, values = zip(*volumes)
+            pairs.append((statistics.fmean(scores), statistics.fmean(values)))
+    return pairs
+
+
+def _trust(who: str, of: str, level: str, pairs: list[tuple[float, float]]) -> list[Trust]:
+    if not pairs:
+        return []
+    found = correlate([score for score, _ in pairs], [value for _, value in pairs])
+    return [] if math.isnan(found.pearson) else [Trust(who, of, level, found)]
