@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
+from askance.report.paper_page import groups, name_of, sections
+from askance.report.paper_plots import budget_curves, trust_clouds
 from askance.report.plots import benchmark_curves
 from askance.report.tables import markdown
 
@@ -29,10 +32,18 @@ def cli_page() -> str:
     """Every command's help."""
     os.environ["COLUMNS"] = "110"
     parser = make_parser()
-    choices = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
-    helps = [("askance", parser), *((f"askance {name}", command) for name, command in choices.items())]
+    helps = [("askance", parser), *commands_of(parser, "askance")]
     parts = [f"## {name}\n\n```\n{command.format_help().rstrip()}\n```\n" for name, command in helps]
     return _HEAD + "# The command line\n\n" + "\n".join(parts)
+
+
+def commands_of(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command of ``parser``, those within commands too, by its full name."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for own, command in action.choices.items():
+                yield f"{name} {own}", command
+                yield from commands_of(command, f"{name} {own}")
 
 
 def benchmarks_page() -> str:
@@ -49,7 +60,27 @@ def benchmarks_page() -> str:
         if path.exists():
             lines = read_jsonl(path)
             parts.append(f"\n## {title}\n\n`benchmarks/{name}.py`, `benchmarks/results/{name}.jsonl`\n\n{section(lines)}")
-    return "".join(parts)
+    return "".join([*parts, *_experiments()])
+
+
+def _experiments() -> Iterator[str]:
+    """The paper's experiments, from every paper_*.jsonl."""
+    lines = _experiment_lines()
+    if lines:
+        yield "\n## The paper's experiments\n\n"
+        yield "`askance bench paper` ([experiments.md](experiments.md)), `benchmarks/results/paper_*.jsonl`\n"
+    for (dataset, tag), text in sections(lines):
+        yield f"\n{text}\n"
+        for kind, alt in (("shares", "Dice over the share of labels"), ("trust", "Dice against the score")):
+            yield f"![{alt}](images/{_picture(kind, dataset, tag)})\n"
+
+
+def _experiment_lines() -> list[dict[str, Any]]:
+    return [line for path in sorted(RESULTS.glob("paper_*.jsonl")) for line in read_jsonl(path)]
+
+
+def _picture(kind: str, dataset: str, tag: str) -> str:
+    return f"paper-{kind}-{name_of(dataset, tag)}.svg"
 
 
 def _curve(lines: list[dict[str, Any]]) -> str:
@@ -65,12 +96,16 @@ def _curve(lines: list[dict[str, Any]]) -> str:
 
 
 def write_curves() -> None:
-    """The pictures of the budget curves."""
+    """The pictures of the budget curves and of the paper's experiments."""
     path = RESULTS / "budget_curve.jsonl"
     lines = read_jsonl(path) if path.exists() else []
     for dataset, tag in sorted({(line["dataset"], line["tag"] or "") for line in lines}):
         mine = [line for line in lines if (line["dataset"], line["tag"] or "") == (dataset, tag)]
         (DOCS / "images" / _curve_name(dataset, tag)).write_bytes(benchmark_curves(summarise(mine), dataset))
+
+    for (dataset, tag), mine in groups(_experiment_lines()).items():
+        for kind, draw in (("shares", budget_curves), ("trust", trust_clouds)):
+            (DOCS / "images" / _picture(kind, dataset, tag)).write_bytes(draw(mine, dataset))
 
 
 def _curve_name(dataset: str, tag: str) -> str:

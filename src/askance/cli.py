@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from askance import __version__
-from askance.commands import data, loop, results, serving
+from askance.commands import bench, data, loop, results, serving
 from askance.errors import AskanceError
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
@@ -67,6 +67,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"askance {__version__}")
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for topic in (data, loop, results, serving):
+    for topic in (data, loop, results, bench, serving):
         topic.add_commands(group)
     return parser

@@ -7,6 +7,7 @@ Isola 2017). ``study.toml`` holds every value, so that a study does not change w
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,7 +202,7 @@ def from_preset(preset: str, settings: dict[str, Any]) -> StudyConfig:
     """
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known; wanted one of {', '.join(sorted(PRESETS))}")
-    return parse(_overlay({**PRESETS[preset], "preset": preset}, settings), where="settings")
+    return parse(overlay({**PRESETS[preset], "preset": preset}, settings), where="settings")
 
 
 def parse(settings: dict[str, Any], where: str) -> StudyConfig:
@@ -237,9 +238,10 @@ def dump(config: StudyConfig) -> str:
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
-def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``below`` with the values of ``above`` in their place, tables within tables value by value."""
     merged = dict(below)
     for key, value in above.items():
-        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _overlay(merged[key], value) if nested else value
+        under = merged.get(key)
+        merged[key] = overlay(under, value) if isinstance(value, Mapping) and isinstance(under, Mapping) else value
     return merged

@@ -39,8 +39,8 @@ def database_option(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def data_options(parser: argparse.ArgumentParser, positional: bool = False) -> None:
-    """Add what tells where the data is and how to read it."""
+def data_options(parser: argparse.ArgumentParser, positional: bool = False, draws: bool = True) -> None:
+    """Add what tells where the data is and how to read it; ``draws``: patients to test on may have to be drawn."""
     if positional:
         parser.add_argument("data", type=Path, help="nnU-Net v2, HVSMR, or a folder with images and labels")
     else:
@@ -53,9 +53,12 @@ def data_options(parser: argparse.ArgumentParser, positional: bool = False) -> N
     parser.add_argument("--patients", metavar="REGEX", help="a group in it is the patient, as '(p[0-9]+)_.*'")
     parser.add_argument("--patients-csv", type=Path, metavar="FILE", help="columns case,patient")
     parser.add_argument("--each-case-a-patient", action="store_true")
-    parser.add_argument(
-        "--test-share", type=float, default=0.2, help="share of patients to test on, if none are named (0.2)"
-    )
+    if draws:
+        parser.add_argument(
+            "--test-share", type=float, default=0.2, help="share of patients to test on, if none are named (0.2)"
+        )
+    else:
+        parser.set_defaults(test_share=0.0)
 
 
 def found_of(arguments: argparse.Namespace) -> Found:

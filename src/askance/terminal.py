@@ -49,6 +49,7 @@ class Bars:
             print(title, file=sys.stderr, flush=True)
         yield
         self._progress.remove_task(self._task)
+        self._task = None
 
     def training(self, step: Step) -> None:
         """Show a look into a training."""

@@ -1,0 +1,62 @@
+"""All trials of a plan through a runner, a line each as they come; what stands in the results is not run again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from askance.active.loop import Unwatched, Watcher
+from askance.evaluation.material import Material
+from askance.evaluation.plan import Plan, Trial
+from askance.evaluation.results import Results, alone_in
+from askance.evaluation.trials import perform
+from askance.execution import Runner
+
+#: Told of each line: how many trials are done, of how many, the line.
+Told = Callable[[int, int, dict[str, Any]], None]
+
+
+def run(
+    material: Material,
+    plan: Plan,
+    results: Results,
+    runner: Runner,
+    *,
+    watcher: Watcher | None = None,
+    told: Told | None = None,
+    keep: bool = False,
+) -> list[dict[str, Any]]:
+    """The lines of every trial of ``plan``, old and new. A run that was stopped goes on where it was.
+
+    Bases stay in ``material.work``, so that more shares or acquisitions can be asked of them later; what else a trial made
+    is removed once its line is written, unless ``keep``. ``watcher`` sees into trials that run in this process.
+
+    Raises:
+        UsageError: what plan or settings name is not there, or results of other settings. StudyBusy: it runs already.
+        AskanceError: what a trial says of its own accord; lines before it are written.
+    """
+    material.require(plan)
+    stages = plan.stages()
+    names = {trial.name for stage in stages for trial in stage}
+    todo = [[trial for trial in stage if not _is_done(material, results, trial)] for stage in stages]
+    done = len(names) - sum(map(len, todo))
+    with alone_in(material.folder):
+        if any(todo):
+            seeing = watcher or Unwatched()
+            with seeing.stage(0, "prepare"):
+                material.prepare(seeing.count)
+        for stage in todo:
+            by_name = {trial.name: trial for trial in stage}
+            for line in runner.map(partial(perform, material, watcher=watcher), stage):
+                written, done = results.append(line), done + 1
+                if not (keep or by_name[line["trial"]].is_base):
+                    shutil.rmtree(material.folder_of(by_name[line["trial"]]), ignore_errors=True)
+                if told:
+                    told(done, len(names), written)
+    return [line for line in results.mine(material.dataset) if line["trial"] in names]
+
+
+def _is_done(material: Material, results: Results, trial: Trial) -> bool:
+    return results.holds(material.dataset, trial.name, material.digest(trial.method))
