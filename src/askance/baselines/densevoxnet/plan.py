@@ -86,7 +86,8 @@ def _patch_sides(
     edge_mm = patch * np.prod(spacing) ** (1 / 3)
     wanted = np.maximum(1, np.rint(edge_mm / spacing / stride))
     limit = np.maximum(1, np.ceil(longest / stride - _NO_VOXEL))
-    return (np.minimum(wanted, limit) * stride).astype(np.int64)
+    sides: NDArray[np.int64] = (np.minimum(wanted, limit) * stride).astype(np.int64)
+    return sides
 
 
 def _whole(sides: NDArray[np.int64]) -> Sides:
