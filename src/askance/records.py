@@ -227,13 +227,22 @@ class TriageRecord(TypedDict):
     pool: int
 
 
-class EstimateRecord(TypedDict):
-    """Slice Dice estimated on ``n`` validation slices answered without a proposal, with its 95 % interval."""
+class _EstimateRecord(TypedDict):
+    """What every estimate holds."""
 
     dice: float
     low: float
     high: float
     n: int
+
+
+class EstimateRecord(_EstimateRecord, total=False):
+    """Slice Dice estimated on ``n`` validation slices answered without a proposal, with its 95 % interval.
+
+    ``slices``: slice id -> Dice, so that two trainings can be compared slice by slice.
+    """
+
+    slices: dict[str, float]
 
 
 class _CycleRecord(TypedDict):

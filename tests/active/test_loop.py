@@ -245,6 +245,9 @@ def test_a_study_without_labelled_test_volumes_runs_and_reports_its_estimate(tmp
         assert [record["dice"] for record in records] == [None, None]
         assert records[-1]["estimate"] is not None
         assert records[-1]["estimate"]["n"] <= 3
+        by_slice = records[-1]["estimate"]["slices"]
+        assert len(by_slice) == records[-1]["estimate"]["n"]
+        assert np.isclose(np.mean(list(by_slice.values())), records[-1]["estimate"]["dice"])
         assert "estimated" in api.report(study).read_text(encoding="utf-8")
         assert budget_table(records)
 

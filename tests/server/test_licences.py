@@ -6,7 +6,17 @@ import pytest
 
 from askance.server.page import ASSETS
 
-HELD = ("Copyright (c) 2021, Niivue", "gl-matrix", "nifti-reader-js", "numcodecs", "zarrita", "fflate", "Blosc", "LZ4", "Zstandard")
+HELD = (
+    "Copyright (c) 2021, Niivue",
+    "gl-matrix",
+    "nifti-reader-js",
+    "numcodecs",
+    "zarrita",
+    "fflate",
+    "Blosc",
+    "LZ4",
+    "Zstandard",
+)
 
 
 def test_the_licence_of_all_that_is_in_niivues_module_lies_beside_it() -> None:

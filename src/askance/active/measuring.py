@@ -79,22 +79,24 @@ def estimate(study: Study, predictor: Predictor) -> dict[str, Any] | None:
     """Mean slice Dice over the unassisted validation slices with its 95 % interval; None where none is answered."""
     wanted = study.validation_ids()
     answered = [one for one in study.store.annotations() if one.slice_id in wanted]
-    dice: dict[str, list[float]] = {}
+    dice: dict[str, dict[str, float]] = {}
     truths = {one.slice_id: one for one in answered}
     for case_id, indices in by_case(list(truths)).items():
         case = study.store.case(case_id)
         labels = at_file_resolution(study, predict_case(study, predictor, case), case)
         for index in indices:
-            truth = study.store.read_annotation(truths[slice_id(case_id, study.config.grid.axis, index)])
-            value = slices_dice(labels[index][None], truth[None], len(study.config.classes))
-            dice.setdefault(case.patient, []).extend(value[~np.isnan(value)].tolist())
-    groups = {patient: values for patient, values in dice.items() if values}
-    if not groups:
+            name = slice_id(case_id, study.config.grid.axis, index)
+            truth = study.store.read_annotation(truths[name])
+            (value,) = slices_dice(labels[index][None], truth[None], len(study.config.classes)).tolist()
+            if not np.isnan(value):
+                dice.setdefault(case.patient, {})[name] = value
+    if not dice:
         return None
     rng = np.random.default_rng(study.config.seed)
+    groups = {patient: list(found.values()) for patient, found in dice.items()}
     low, high = hierarchical_bootstrap(groups, lambda values: float(np.mean(values)), rng)
-    values = [value for group in groups.values() for value in group]
-    return {"dice": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
+    slices = {name: value for found in dice.values() for name, value in found.items()}
+    return {"dice": float(np.mean(list(slices.values()))), "low": low, "high": high, "n": len(slices), "slices": slices}
 
 
 def _measure_case(study: Study, predictor: Predictor, model: str, case: Case, witness: Witness | None = None) -> Measured:

@@ -1,50 +1,128 @@
-"""What the next cycle can be expected to gain, and when to stop; how it is computed is said in docs/server.md.
+"""What the next slices can be expected to gain, and when to stop; docs/server.md says how, and the page says it in short.
 
-The gain of a cycle is the rise of Dice from the model before. Gains fall off, so the next one is taken to be the last one
-times the ratio of the last two (between 0 and 1; one half where there is only one). Where there are no labelled test
-volumes, the estimate on the unassisted validation slices stands in for Dice.
+Dice is measured on the test volumes; where none are labelled, on the unassisted validation slices. Either way the same
+ones after every training, so gains are paired. The computation is ``metrics.learning_curve``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-#: A cycle that is expected to gain less is not worth an expert's time.
+import numpy as np
+
+from askance.metrics.learning_curve import Gain, expected_gain
+
+Verdict = Literal["early", "go on", "unclear", "stop", "used up"]
+
+#: Half a Dice point: slices that are expected to gain less are not worth an expert's time.
 WORTH_DICE = 0.005
+#: From so many trainings on the advice may be to stop: two points fit every curve.
+_TRAININGS = 3
 
 
-def curve_of(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cycle, labelled slices, budget and Dice (or its estimate) of each finished cycle."""
-    points = []
-    for one in records:
-        estimate = one.get("estimate") or {}
-        dice = one.get("dice") if one.get("dice") is not None else estimate.get("dice")
-        points.append({"cycle": one["cycle"], "labelled": one["labelled_slices"], "budget": one["budget"], "dice": dice})
-    return points
+@dataclass(frozen=True)
+class Point:
+    """One training: ``labelled`` slices behind it, its ``dice``, and that of each test volume or validation slice."""
+
+    cycle: int
+    labelled: int
+    budget: float
+    dice: float
+    units: Mapping[str, float]
+    measured_on: Literal["test volume", "validation slice"]
 
 
-def expected_gain(curve: Sequence[dict[str, Any]]) -> float | None:
-    """Dice that the next cycle is expected to add; None before two cycles are measured."""
-    dice: list[float] = [point["dice"] for point in curve if point["dice"] is not None]
-    gains = [after - before for before, after in pairwise(dice)]
-    if not gains:
-        return None
-    last = max(0.0, gains[-1])
-    if len(gains) == 1 or gains[-2] <= 0:
-        return last / 2
-    return last * min(1.0, last / gains[-2])
+def curve_of(records: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """The budget curve so far: every training of which Dice, or an estimate of it, is known."""
+    return [point for record in records if (point := _point(record)) is not None]
 
 
-def advice_of(curve: Sequence[dict[str, Any]], left: int) -> dict[str, Any]:
-    """``gain``, whether to ``stop``, and one plain sentence. ``left``: slices of the budget not asked yet."""
-    gain = expected_gain(curve)
+def advice_of(curve: Sequence[Point], left: int, more: int, seed: int = 0) -> dict[str, Any]:
+    """``gain`` with ``low`` and ``high``, a ``verdict``, whether to ``stop``, one plain ``sentence``, and ``how``.
+
+    ``more`` slices are asked now or next; ``left``: slices of the budget that are not labelled yet.
+    """
+    curve = _rising(curve)
     if left == 0:
-        return {"gain": gain, "stop": True, "sentence": "The budget is used up: no further slices will be asked."}
-    if gain is None:
-        return {"gain": None, "stop": False, "sentence": "It takes two cycles to tell what more labels are worth."}
-    if gain < WORTH_DICE:
-        text = f"More labels are hardly worth it: the next cycle is expected to add {gain:.3f} Dice, below {WORTH_DICE}."
-        return {"gain": gain, "stop": True, "sentence": text}
-    return {"gain": gain, "stop": False, "sentence": f"The next cycle is expected to add about {gain:.3f} Dice."}
+        return _told(None, "used up", "The budget is used up: no further slices will be asked.", "")
+    if len(curve) < 2:
+        return _told(None, "early", "It takes two trainings to tell what more labels are worth.", "")
+    units = sorted(set.intersection(*(set(point.units) for point in curve)))
+    dice = [[point.units[one] for one in units] or [point.dice] for point in curve]
+    gain = expected_gain([point.labelled for point in curve], dice, more, np.random.default_rng(seed))
+    verdict = _verdict(gain, len(curve))
+    return _told(gain, verdict, _sentence(gain, verdict, more), _how(curve, len(units)))
+
+
+def _point(record: Mapping[str, Any]) -> Point | None:
+    estimate = record.get("estimate") or {}
+    if record.get("dice") is not None:
+        volumes = {case: _mean(by_class) for case, by_class in (record.get("per_volume") or {}).items()}
+        units = {case: dice for case, dice in volumes.items() if dice is not None}
+        return Point(*_where(record), float(record["dice"]), units, "test volume")
+    if estimate.get("dice") is not None:
+        return Point(*_where(record), float(estimate["dice"]), estimate.get("slices") or {}, "validation slice")
+    return None
+
+
+def _where(record: Mapping[str, Any]) -> tuple[int, int, float]:
+    return int(record["cycle"]), int(record["labelled_slices"]), float(record["budget"])
+
+
+def _mean(by_class: Mapping[str, float | None]) -> float | None:
+    known = [value for value in by_class.values() if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _rising(curve: Sequence[Point]) -> list[Point]:
+    """The points that more slices stand behind than behind the one before, all measured on the same."""
+    kept: list[Point] = []
+    for point in curve:
+        if kept and point.measured_on != kept[-1].measured_on:
+            kept = []
+        if not kept or point.labelled > kept[-1].labelled:
+            kept.append(point)
+    return kept
+
+
+def _verdict(gain: Gain, trainings: int) -> Verdict:
+    if gain.dice < WORTH_DICE and trainings >= _TRAININGS:
+        return "stop"
+    if gain.dice < WORTH_DICE or (gain.low is not None and gain.low <= 0):
+        return "unclear"
+    return "go on"
+
+
+def _sentence(gain: Gain, verdict: Verdict, more: int) -> str:
+    slices = f"{more} more labelled slice{'' if more == 1 else 's'}"
+    interval = "" if gain.low is None else f" (95 % interval {gain.low:.3f} to {gain.high:.3f})"
+    expected = f"{slices} are expected to add {max(0.0, gain.dice):.3f} Dice{interval}"
+    if verdict == "stop":
+        return f"More labels are hardly worth it: {expected}, less than half a Dice point."
+    if verdict == "unclear":
+        return f"Whether more labels help cannot be told yet: {expected}, which is less than its uncertainty."
+    return f"Go on: {expected}."
+
+
+def _how(curve: Sequence[Point], units: int) -> str:
+    last = curve[-1]
+    number = f"{units} {last.measured_on}{'' if units == 1 else 's'}" if units else "one figure a training"
+    return (
+        f"Fit of error = a·n^(−b) to 1 − Dice after {len(curve)} trainings, n labelled slices, measured on {number}. "
+        f"The interval comes from drawing those anew 2,000 times"
+        f"{' and from the points’ distance to the curve' if len(curve) > 2 else ''}."
+    )
+
+
+def _told(gain: Gain | None, verdict: Verdict, sentence: str, how: str) -> dict[str, Any]:
+    return {
+        "gain": gain.dice if gain else None,
+        "low": gain.low if gain else None,
+        "high": gain.high if gain else None,
+        "verdict": verdict,
+        "stop": verdict in ("stop", "used up"),
+        "sentence": sentence,
+        "how": how,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from statistics import median
 from typing import Annotated, Any
@@ -60,7 +61,8 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
     """What is left, how long a slice takes, the budget curve, what comes next and whether it is worth it."""
     counts, budget = store.desk.counts(), store.budget()
     seconds = store.desk.seconds_per_slice(user.name)
-    curve = curve_of([cycle.record for cycle in store.cycles()])
+    cycles, left = store.cycles(), _left_to_ask(store, budget)
+    curve, trained = curve_of([cycle.record for cycle in cycles]), max((cycle.number for cycle in cycles), default=-1)
     newest = jobs.newest()
     return {
         "counts": counts,
@@ -70,8 +72,8 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
         "mine": len(store.desk.done_by(user.name, last=1000)),
         "seconds_per_slice": median(seconds) if seconds else None,
         "budget": budget,
-        "curve": curve,
-        "advice": advice_of(curve, _left_to_ask(store, budget)),
+        "curve": [{key: getattr(point, key) for key in ("cycle", "labelled", "budget", "dice")} for point in curve],
+        "advice": advice_of(curve, left, _next_size(store, left, counts, trained), store.config.seed),
         "job": as_told(newest) if newest else None,
     }
 
@@ -135,8 +137,19 @@ def audit(
 
 
 def _left_to_ask(store: Store, budget: dict[str, Any]) -> int:
+    """Slices of the budget that nobody labelled yet: those of the open query, and those of queries to come."""
     config: BudgetConfig = store.config.budget
-    done = store.desk.last_cycle_asked() or 0
-    if done >= config.cycles:
-        return 0
-    return max(0, config.count(config.total, budget["slices"]) - int(budget["labelled"]))
+    left = max(0, config.count(config.total, budget["slices"]) - int(budget["labelled"]))
+    return left if (store.desk.last_cycle_asked() or 0) < config.cycles else min(left, _undone(store.desk.counts()))
+
+
+def _undone(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(state, 0) for state in ("queried", "leased"))
+
+
+def _next_size(store: Store, left: int, counts: Mapping[str, int], trained: int) -> int:
+    """Slices that the next training has more than the last one: those of the query it waits for, or of the next one."""
+    asked = store.desk.last_cycle_asked() or 0
+    if asked > trained:
+        return max(1, sum(counts.values()) - counts.get("skipped", 0) - counts.get("unreadable", 0))
+    return max(1, left // max(1, store.config.budget.cycles - asked))
