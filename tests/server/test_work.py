@@ -157,3 +157,40 @@ def test_a_body_is_what_the_page_sends_and_nothing_else(people: People) -> None:
         assert answer.status_code == 422, body
         assert set(answer.json()) == {"error"}
     assert people.store.annotation(slice_id) is None
+
+
+def test_an_answer_that_is_sent_twice_is_one_version_and_no_late_one(people: People) -> None:
+    slice_id = people.anna.next()
+    drawn = {index_of(slice_id): np.ones((24, 32), np.uint8)}
+    first = people.anna.send("submit", slice_id, drawn).json()
+    again = people.anna.send("submit", slice_id, drawn).json()
+    assert (again["outcome"], again["versions"]) == (first["outcome"], first["versions"])
+    assert len(people.store.desk.versions(slice_id)) == 1
+    other = people.anna.send("submit", slice_id, {index_of(slice_id): np.zeros((24, 32))}).json()
+    assert other["outcome"] == "late"
+    assert len(people.store.desk.versions(slice_id)) == 3
+
+
+def test_a_sign_of_life_says_whose_the_slice_is(people: People) -> None:
+    slice_id = people.anna.next()
+    assert people.anna.post("renew").json() == {}
+    assert people.anna.post("renew", slice=slice_id).json() == {"hold": "here", "state": "leased"}
+    people.anna.tab, first = "other", people.anna.tab
+    assert people.anna.post("renew", slice=slice_id).json()["hold"] == "tab"
+    people.anna.tab = first
+    people.anna.post("give_back", slice=slice_id)
+    assert people.anna.post("renew", slice=slice_id).json() == {"hold": "gone", "state": "queried"}
+    assert people.ben.post("renew", slice=slice_id).status_code == 422
+
+
+def test_a_view_says_which_slices_the_draft_holds_beyond_it(people: People) -> None:
+    slice_id = people.anna.next()
+    index = index_of(slice_id)
+    far = 5 if index < 3 else 0
+    people.anna.send("draft", slice_id, {one: np.ones((24, 32)) for one in (index, far)}, "PUT")
+    header, _ = people.anna.view(slice_id, reach=1)
+    assert header["drafts"] == sorted([index, far])
+
+
+def test_the_agreement_of_readers_is_part_of_the_progress(people: People) -> None:
+    assert people.anna.ask("GET", "/api/progress").json()["agreement"] == {"mean": None, "n": 0, "open": 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from statistics import median
+from statistics import fmean, median
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -72,6 +72,7 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
         "mine": len(store.desk.done_by(user.name, last=1000)),
         "seconds_per_slice": median(seconds) if seconds else None,
         "budget": budget,
+        "agreement": _agreement(store),
         "curve": [{key: getattr(point, key) for key in ("cycle", "labelled", "budget", "dice")} for point in curve],
         "advice": advice_of(curve, left, _next_size(store, left, counts, trained), store.config.seed),
         "job": as_told(newest) if newest else None,
@@ -134,6 +135,13 @@ def audit(
     """The newest lines of the audit log, oldest first."""
     del user
     return [asdict(one) for one in store.desk.audit(name, last)]
+
+
+def _agreement(store: Store) -> dict[str, Any]:
+    """Mean Dice between two readers of a slice over ``n`` of them, and on how many nobody has settled their difference."""
+    desk = store.desk
+    dice = [one.dice for one in desk.reviews() if one.kind == "second" and one.dice is not None]
+    return {"mean": fmean(dice) if dice else None, "n": len(dice), "open": len(desk.disagreements()) if dice else 0}
 
 
 def _left_to_ask(store: Store, budget: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
@@ -61,6 +62,12 @@ class AsideBody(SliceBody):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
+class RenewBody(TabBody):
+    """``slice``: what the tab has on its screen, to be told whether it is still in its hands."""
+
+    slice: SliceName | None = None
+
+
 SliceQuery = Annotated[SliceName, Query(alias="slice")]
 TabQuery = Annotated[Tab, Query()]
 
@@ -82,10 +89,17 @@ def adopt(body: TabBody, store: TheStore, user: Anybody) -> dict[str, Any]:
 
 
 @router.post("/renew")
-def renew(body: TabBody, store: TheStore, user: Anybody) -> dict[str, Any]:
-    """A sign of life."""
+def renew(body: RenewBody, store: TheStore, user: Anybody, views: TheViews) -> dict[str, Any]:
+    """A sign of life; ``hold`` says whether the slice is in the hands of this tab (here), of another one (tab), or gone."""
     store.desk.renew(user.name, body.tab)
-    return {}
+    if body.slice is None:
+        return {}
+    place = views.place(body.slice)
+    lease = store.desk.held(place.slice_id, user.name)
+    if lease is not None:
+        return {"hold": "here" if lease.tab == body.tab else "tab", "state": store.state(place.slice_id)}
+    views.seen(place, user)  # else anybody could ask where any slice stands
+    return {"hold": "gone", "state": store.state(place.slice_id)}
 
 
 @router.post("/give_back")
@@ -130,6 +144,8 @@ def submit(
     seen = views.seen(place, user)
     _, planes = unpack_planes(body, place.shown_shape)
     answer, others = answers_of(views, place, seen, planes)
+    if seen.lease is None and (known := handed_in_before(store, answer, others)):
+        return known
     return _submit(store, Handing(user.name, tab, answer, others, _dice_with_first(store, answer, seen.lease)))
 
 
@@ -209,6 +225,16 @@ def _dice_with_first(store: Store, answer: Answer, lease: Any) -> float | None:
     if lease is None or lease.purpose != "second":
         return None
     return agreement(store, answer.labels, store.annotation(answer.slice_id))
+
+
+def handed_in_before(store: Store, answer: Answer, others: tuple[Answer, ...]) -> dict[str, Any] | None:
+    """What was said of the very same answer, where the browser lost the first word of it and asks again."""
+    kept = [store.annotation(one.slice_id) for one in (answer, *others)]
+    pairs = [(one, had) for one, had in zip((answer, *others), kept) if had is not None and had.author == one.author]
+    if len(pairs) < len(kept) or not all(np.array_equal(store.read_annotation(had), one.labels) for one, had in pairs):
+        return None
+    versions = [{"slice": had.slice_id, "version": had.version, "sha256": had.sha256} for _, had in pairs]
+    return {"outcome": store.state(answer.slice_id), "versions": versions, "dice": None}
 
 
 def _submit(store: Store, handing: Handing) -> dict[str, Any]:

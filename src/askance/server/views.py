@@ -125,9 +125,12 @@ class Views:
         if not 0 <= channel < len(place.case.images):
             raise UsageError(f"channel {channel} is not there; wanted 0 to {len(place.case.images) - 1}")
         first, count = self._range(place, reach)
-        known = self._known(place, seen, range(first, first + count))
+        draft = self._store.desk.draft(place.slice_id, seen.user.name) if seen.lease else {}
+        known = self._known(place, seen, range(first, first + count)) | {
+            index: (plane, "draft") for index, plane in draft.items() if first <= index < first + count
+        }
         image = place.display.to_volume(self._cache.planes(place.case)[first : first + count, channel])
-        header = self._header(place, seen, first, count, known)
+        header = self._header(place, seen, first, count, known) | {"drafts": sorted(draft)}
         sections = {"image": _nifti(image, place.display.slab_affine(first, count))}
         labels = np.zeros((count, *place.shape), np.uint8)
         for index, (plane, _) in known.items():
@@ -161,15 +164,13 @@ class Views:
         }  # fmt: skip
 
     def _known(self, place: Place, seen: Seen, indices: range) -> dict[int, tuple[NDArray[np.uint8], str]]:
-        """Labels by slice index with where they are from; the person's draft wins, then answers, then the model."""
+        """Labels by slice index with where they are from: answers, else the model's."""
         ids = {slice_id(place.case.id, place.display.file_axis, index): index for index in indices}
         newest = {one.slice_id: one for one in self._store.desk.newest(list(ids))}
         known = {index: (plane, "prediction") for index, plane in self._predicted(place, seen, indices).items()}
         for name, one in newest.items():
             if name != place.slice_id or self._shows_answer(seen):
                 known[ids[name]] = (self._store.read_annotation(one), "annotation")
-        draft = self._store.desk.draft(place.slice_id, seen.user.name) if seen.lease else {}
-        known.update({index: (plane, "draft") for index, plane in draft.items() if index in indices})
         return known
 
     def _shows_answer(self, seen: Seen) -> bool:
