@@ -1,13 +1,25 @@
 // What the page asks of the server. Every failure becomes an Error with a `kind`: offline, signed-out, or the server's own.
 import { pack, unpack } from './wire.js'
 
-/** This tab's name, the same after a reload. */
-export const tab = (() => {
-  const known = sessionStorage.getItem('askance-tab')
-  const name = known ?? crypto.randomUUID()
+const LOCK_MS = 1000
+
+/** This tab's name, the same after a reload. A tab that a browser duplicates gets one of its own: the first holds the name's lock. */
+export const tab = await claim(sessionStorage.getItem('askance-tab') ?? crypto.randomUUID())
+
+async function claim(name) {
   sessionStorage.setItem('askance-tab', name)
-  return name
-})()
+  if (!navigator.locks) return name // no secure context: a duplicated tab passes for the first
+  const waiting = new AbortController()
+  const timer = setTimeout(() => waiting.abort(), LOCK_MS)
+  const held = await new Promise((resolve) => {
+    navigator.locks.request(`askance-tab ${name}`, { signal: waiting.signal }, () => {
+      resolve(true)
+      return new Promise(() => {}) // until the tab is closed
+    }).catch(() => resolve(false))
+  })
+  clearTimeout(timer)
+  return held ? name : claim(crypto.randomUUID())
+}
 
 export class Refused extends Error {
   constructor(kind, message, status) {
@@ -31,8 +43,8 @@ async function ask(method, path, body) {
   }
   if (answer.ok) return answer
   if (answer.status === 401) throw new Refused('signed-out', 'Your link does not work, or not any more.', 401)
-  if (answer.status >= 502) throw new Refused('offline', 'The server does not answer.', answer.status)
   const told = await answer.json().catch(() => ({}))
+  if (answer.status >= 502 && !told.error) throw new Refused('offline', 'The server does not answer.', answer.status) // a proxy's
   throw new Refused(told.kind ?? 'refused', told.error ?? `The server refused (${answer.status}).`, answer.status)
 }
 

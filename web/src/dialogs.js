@@ -14,9 +14,10 @@ export function make(name, attributes = {}, ...children) {
 const dialog = () => document.getElementById('dialog')
 
 /** Show `content` with buttons [text, value, is main]; gives back the chosen value, null for Escape. */
-export function ask(title, content, buttons) {
+export function ask(title, content, buttons, look = '') {
   const box = dialog()
   if (box.open) box.close()
+  box.className = look
   return new Promise((resolve) => {
     const choose = (value) => () => {
       box.returnValue = ''
@@ -56,7 +57,7 @@ const HELP = [
   ['[ and ]', 'smaller, larger brush'],
   ['Ctrl+Z, Ctrl+Y', 'undo, redo'],
   ['C', 'copy from the slice below'],
-  ['I', 'interpolate between the two neighbours'],
+  ['I', 'interpolate between the nearest labels below and above'],
   ['H', 'hide and show the labels'],
   ['R', 'score map in red: where the model is unsure'],
   ['P', 'the other two planes'],
@@ -65,10 +66,13 @@ const HELP = [
   ['+ − 0; Ctrl+wheel', 'zoom in, out, reset'],
   ['Shift+arrows; Shift+drag', 'move the picture'],
   ['Ctrl+arrows; right drag', 'window and level'],
+  ['1, 2, 3', 'when settling: reader 1, reader 2, difference'],
   ['?', 'this sheet'],
 ]
 
 export function help() {
   const rows = HELP.map(([key, what]) => make('tr', {}, make('td', {}, key), make('td', {}, what)))
-  return ask('Keys', make('table', {}, make('tbody', {}, ...rows)), [['Close', true, true]])
+  const licences = make('a', { href: '/assets/vendor/LICENSES.txt', target: '_blank', rel: 'noopener' }, 'Licences of what this page brings along')
+  const table = make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Keys' }, make('table', {}, make('tbody', {}, ...rows)))
+  return ask('Keys', [table, make('p', { class: 'small' }, licences)], [['Close', true, true]])
 }

@@ -11,11 +11,12 @@ export const TOOLS = [
 ]
 
 export class Drawing {
-  /** `changed(places)` is called after every finished change. */
-  constructor(viewer, layer, changed) {
+  /** `changed(places)` is called after every finished change, `hint(words)` where a deed has no effect. */
+  constructor(viewer, layer, changed, hint) {
     this.viewer = viewer
     this.layer = layer
     this.changed = changed
+    this.hint = hint
     this.tool = 'brush'
     this.label = 1
     this.size = 5
@@ -88,6 +89,7 @@ export class Drawing {
   addPoint(at) {
     this.points.push(at)
     this.paintLayer()
+    this.changed([])
   }
 
   closePolygon() {
@@ -111,14 +113,24 @@ export class Drawing {
 
   copyBelow() {
     const below = this.viewer.current - 1
-    if (below >= 0) this.change('copy', (plane) => plane.set(this.viewer.plane(below)))
+    if (below < 0 || !this.viewer.plane(below).some(Boolean)) return this.hint('There are no labels on the slice below.')
+    this.change('copy', (plane) => plane.set(this.viewer.plane(below)))
   }
 
+  /** The shape between the nearest labels below and above. */
   interpolate(classes) {
     const place = this.viewer.current
-    if (place < 1 || place + 1 >= this.viewer.depth) return
-    const [low, high] = [this.viewer.plane(place - 1), this.viewer.plane(place + 1)]
-    this.change('interpolate', (plane, w, h) => plane.set(between(low, high, w, h, classes)))
+    const [down, up] = [this.labelled(place, -1), this.labelled(place, 1)]
+    if (down === null || up === null) return this.hint(`There are no labels ${down === null ? 'below' : 'above'} to interpolate from.`)
+    const [low, high] = [this.viewer.plane(down), this.viewer.plane(up)]
+    const share = (place - down) / (up - down)
+    this.change('interpolate', (plane, w, h) => plane.set(between(low, high, w, h, classes, share)))
+  }
+
+  /** The nearest layer with labels in one direction; null where none of those that are loaded has any. */
+  labelled(place, step) {
+    for (let at = place + step; at >= 0 && at < this.viewer.depth; at += step) if (this.viewer.plane(at).some(Boolean)) return at
+    return null
   }
 
   finish(changes) {
@@ -140,6 +152,12 @@ export class Drawing {
 
   redo() {
     this.step(this.future, this.past, 'after')
+  }
+
+  /** Undo and redo as they are, with places translated: for when another slab of the same volume is shown. */
+  history(translate) {
+    const translated = (steps) => steps.map((changes) => changes.map((one) => ({ ...one, place: translate(one.place) })))
+    return { past: translated(this.past), future: translated(this.future) }
   }
 
   step(from, to, side) {
@@ -164,15 +182,33 @@ export class Drawing {
     context.fillStyle = '#fff'
     this.paintPolygonSoFar(context)
     this.paintCursor(context, box)
-    if (this.viewer.shape) this.paintScale(context, canvas)
+    if (!this.viewer.shape) return
+    this.paintCrossings(context)
+    this.paintScale(context)
+  }
+
+  /** Where the slice on the screen lies in the other two planes. */
+  paintCrossings(context) {
+    context.save()
+    context.strokeStyle = '#ffd54a'
+    context.setLineDash([6, 4])
+    for (const [from, to] of this.viewer.crossings()) {
+      context.beginPath()
+      context.moveTo(...from)
+      context.lineTo(...to)
+      context.stroke()
+    }
+    context.restore()
   }
 
   /** A bar of a round number of millimetres, and its length. */
-  paintScale(context, canvas) {
+  paintScale(context) {
     const perMm = this.viewer.pixelsPerMm()
-    if (!perMm) return
-    const long = [100, 50, 20, 10, 5].find((mm) => mm * perMm < canvas.width / 3) ?? 2
-    const [right, bottom] = [canvas.width - 40, canvas.height - 22]
+    const tile = this.viewer.tile()
+    if (!perMm || !tile) return
+    const long = [100, 50, 20, 10, 5].find((mm) => mm * perMm < (tile[2] - tile[0]) / 3) ?? 2
+    this.scale = { mm: long, pixels: long * perMm }
+    const [right, bottom] = [tile[2] - 40, tile[3] - 22]
     context.lineWidth = 3
     context.beginPath()
     context.moveTo(right - long * perMm, bottom)

@@ -76,8 +76,8 @@ export function pieces(plane, width, height, label) {
   return sizes.sort((a, b) => b - a)
 }
 
-/** The plane half way between two: per class where the mean of the signed distances is inside; the deepest class wins. */
-export function between(below, above, width, height, classes) {
+/** The plane between two, `share` of the way up: where the weighed mean of a class's signed distances is inside; the deepest wins. */
+export function between(below, above, width, height, classes, share = 0.5) {
   const result = new Uint8Array(below.length)
   const best = new Float32Array(below.length)
   for (const label of classes) {
@@ -85,7 +85,7 @@ export function between(below, above, width, height, classes) {
     const high = signedDistance(above, width, height, label)
     if (!low || !high) continue
     for (let k = 0; k < result.length; k++) {
-      const depth = (low[k] + high[k]) / 2
+      const depth = (1 - share) * low[k] + share * high[k]
       if (depth > best[k]) {
         best[k] = depth
         result[k] = label

@@ -7,7 +7,11 @@ const SLICE_TYPES = [SLICE_TYPE.SAGITTAL, SLICE_TYPE.CORONAL, SLICE_TYPE.AXIAL] 
 const DOUBT = { R: [255, 255], G: [170, 0], B: [160, 10], A: [0, 255], I: [0, 255] }
 const DOUBT_FROM = 50 // of 255: less is not shown
 const DOUBT_OPACITY = 0.5
+const DIFFERENT = '#ff9500' // label 255: where two readers differ
 const TRANSPARENT_BELOW = 1 // NiiVue's colormapType: what lies below cal_min lets the picture through
+
+const EDGE = 0.01 // of a pixel: NiiVue knows nothing of the edge itself
+const within = (value, low, high) => Math.min(high - EDGE, Math.max(low + EDGE, value))
 
 export class Viewer {
   constructor(canvas) {
@@ -29,13 +33,14 @@ export class Viewer {
       isNearestInterpolation: false,
     })
     this.niivue.addColormap('askance-doubt', DOUBT)
+    this.moved = () => {} // called when something else is on the screen
   }
 
   async start(classes) {
     await this.niivue.attachToCanvas(this.canvas)
     const lut = { R: [], G: [], B: [], A: [], labels: [] }
     for (let k = 0; k < 256; k++) {
-      const colour = classes.find((one) => one.id === k)?.colour ?? '#808080'
+      const colour = classes.find((one) => one.id === k)?.colour ?? (k === 255 ? DIFFERENT : '#808080')
       lut.R.push(parseInt(colour.slice(1, 3), 16))
       lut.G.push(parseInt(colour.slice(3, 5), 16))
       lut.B.push(parseInt(colour.slice(5, 7), 16))
@@ -95,6 +100,11 @@ export class Viewer {
     this.niivue.refreshDrawing(true)
   }
 
+  /** Millimetres from one column to the next. */
+  get spacing() {
+    return this.niivue.volumes[0].pixDimsRAS[[0, 1, 2].find((axis) => axis !== this.axis) + 1]
+  }
+
   /** Columns and rows of a plane. */
   get planeShape() {
     const [columns, rows] = this.shape.filter((_, axis) => axis !== this.axis)
@@ -141,16 +151,18 @@ export class Viewer {
     return wanted
   }
 
-  /** [column, row] of a place on the page, with fractions; null where no plane of ours is. */
-  voxelAt(event, anywhere = false) {
+  /** [column, row] of a place on the page, with fractions; null off our plane, or with `clamp` the nearest place on it. */
+  voxelAt(event, clamp = false) {
     const nv = this.niivue
     const box = this.canvas.getBoundingClientRect()
-    const scale = this.canvas.width / box.width
-    const [x, y] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale]
-    const tile = nv.screenSlices.findIndex((one) => one.axCorSag === SLICE_TYPES[this.axis])
-    if (tile < 0 || (!anywhere && nv.tileIndex(x, y) !== tile)) return null
-    const fraction = nv.screenXY2TextureFrac(x, y, tile, !anywhere)
-    if (fraction[0] < 0 && !anywhere) return null
+    const number = nv.screenSlices.findIndex((one) => one.axCorSag === SLICE_TYPES[this.axis])
+    if (number < 0) return null
+    const [left, top, right, bottom] = this.tile()
+    let [x, y] = [event.clientX - box.left, event.clientY - box.top]
+    if (clamp) [x, y] = [within(x, left, right), within(y, top, bottom)]
+    else if (nv.tileIndex(x * this.scale, y * this.scale) !== number) return null
+    const fraction = nv.screenXY2TextureFrac(x * this.scale, y * this.scale, number, !clamp)
+    if (fraction[0] < 0 && !clamp) return null
     const voxel = this.shape.map((size, axis) => fraction[axis] * size - 0.5)
     return voxel.filter((_, axis) => axis !== this.axis)
   }
@@ -161,17 +173,15 @@ export class Viewer {
     at.splice(this.axis, 0, this.current)
     const nv = this.niivue
     const fraction = this.shape.map((size, axis) => (at[axis] + 0.5) / size)
-    const found = nv.frac2canvasPos(fraction)
+    const found = nv.frac2canvasPosWithTile(fraction, SLICE_TYPES[this.axis])?.pos
     if (!found) return null
-    const scale = this.canvas.width / this.canvas.getBoundingClientRect().width
-    return [found[0] / scale, found[1] / scale]
+    return [found[0] / this.scale, found[1] / this.scale]
   }
 
   /** Pixels of the page for a millimetre, in our plane. */
   pixelsPerMm() {
-    const [a, b] = [this.pageAt([0, 0]), this.pageAt([1, 0])]
-    const first = [0, 1, 2].find((axis) => axis !== this.axis)
-    return a && b ? Math.hypot(b[0] - a[0], b[1] - a[1]) / this.niivue.volumes[0].pixDimsRAS[first + 1] : 0
+    const tile = this.niivue.screenSlices.find((one) => one.axCorSag === SLICE_TYPES[this.axis])
+    return tile ? Math.abs(tile.leftTopWidthHeight[2]) / Math.abs(tile.fovMM[0]) / this.scale : 0
   }
 
   setWindow(low, high) {
@@ -181,36 +191,88 @@ export class Viewer {
     volume.cal_max = Math.max(high, low + 1e-3)
     this.window = [volume.cal_min, volume.cal_max]
     this.niivue.updateGLVolume()
+    this.moved()
   }
 
   setOpacity(share) {
     this.niivue.setDrawOpacity(share)
   }
 
-  zoom(factor) {
+  get zoomed() {
+    return this.niivue.scene.pan2Dxyzmm[3]
+  }
+
+  /** Zoom about a place on the page (an event), or the middle. */
+  zoom(factor, event = null) {
+    const before = event && this.voxelAt(event)
     const pan = [...this.niivue.scene.pan2Dxyzmm]
     pan[3] = Math.min(20, Math.max(0.5, pan[3] * factor))
+    this.setPan(pan)
+    const after = before && this.voxelAt(event, true)
+    if (after) this.shift([after[0] - before[0], after[1] - before[1]])
+    this.moved()
+  }
+
+  setPan(pan) {
     this.niivue.setPan2Dxyzmm(pan)
+  }
+
+  /** Move the picture by voxels of our plane. */
+  shift(voxels) {
+    const pan = [...this.niivue.scene.pan2Dxyzmm]
+    const spacing = this.niivue.volumes[0].pixDimsRAS.slice(1, 4)
+    const axes = [0, 1, 2].filter((axis) => axis !== this.axis)
+    axes.forEach((axis, k) => { pan[axis] += voxels[k] * spacing[axis] * pan[3] })
+    this.setPan(pan)
   }
 
   /** Move the picture by page pixels. */
   pan(dx, dy) {
-    const here = this.voxelAt({ clientX: 0, clientY: 0 }, true)
-    const there = this.voxelAt({ clientX: dx, clientY: dy }, true)
-    if (!here || !there) return
-    const pan = [...this.niivue.scene.pan2Dxyzmm]
-    const spacing = this.niivue.volumes[0].pixDimsRAS.slice(1, 4)
-    const axes = [0, 1, 2].filter((axis) => axis !== this.axis)
-    axes.forEach((axis, k) => { pan[axis] += (there[k] - here[k]) * spacing[axis] })
-    this.niivue.setPan2Dxyzmm(pan)
+    const box = this.canvas.getBoundingClientRect()
+    const [left, top, right, bottom] = this.tile()
+    const [x, y] = [box.left + (left + right) / 2, box.top + (top + bottom) / 2]
+    const here = this.voxelAt({ clientX: x, clientY: y }, true)
+    const there = this.voxelAt({ clientX: x + dx, clientY: y + dy }, true)
+    this.shift([there[0] - here[0], there[1] - here[1]])
+    this.moved()
   }
 
   reset() {
-    this.niivue.setPan2Dxyzmm([0, 0, 0, 1])
+    this.setPan([0, 0, 0, 1])
     this.setWindow(...this.range)
   }
 
   showPlanes(all) {
-    this.niivue.setSliceType(all ? SLICE_TYPE.MULTIPLANAR : SLICE_TYPES[this.axis])
+    const wanted = all ? SLICE_TYPE.MULTIPLANAR : SLICE_TYPES[this.axis]
+    if (this.niivue.opts.sliceType !== wanted) this.niivue.setSliceType(wanted)
+  }
+
+  /** Where our plane crosses the other planes on the screen: pairs of page places. */
+  crossings() {
+    const nv = this.niivue
+    const lines = []
+    for (const axis of [0, 1, 2].filter((one) => one !== this.axis)) {
+      const tile = this.tile(axis)
+      const found = tile && nv.frac2canvasPosWithTile(nv.scene.crosshairPos, SLICE_TYPES[axis])
+      if (!found) continue
+      const [left, top, right, bottom] = tile
+      const [x, y] = found.pos.map((one) => one / this.scale)
+      const isAcross = this.axis === 2 || (this.axis === 1 && axis === 2) // our axis runs up and down there
+      lines.push(isAcross ? [[left, y], [right, y]] : [[x, top], [x, bottom]])
+    }
+    return lines
+  }
+
+  /** Left, top, right and bottom of a plane's part of the page; null where it is not shown. */
+  tile(axis = this.axis) {
+    const found = this.niivue.screenSlices.find((one) => one.axCorSag === SLICE_TYPES[axis])
+    if (!found) return null
+    const [left, top, width, height] = Array.from(found.leftTopWidthHeight, (one) => one / this.scale)
+    return [Math.min(left, left + width), top, Math.max(left, left + width), top + height]
+  }
+
+  /** Pixels of the canvas for one of the page. */
+  get scale() {
+    return this.canvas.width / this.canvas.getBoundingClientRect().width
   }
 }

@@ -53,7 +53,7 @@ def advice_of(curve: Sequence[Point], left: int, more: int, seed: int = 0) -> di
     dice = [[point.units[one] for one in units] or [point.dice] for point in curve]
     gain = expected_gain([point.labelled for point in curve], dice, more, np.random.default_rng(seed))
     verdict = _verdict(gain, len(curve))
-    return _told(gain, verdict, _sentence(gain, verdict, more), _how(curve, len(units)))
+    return _told(gain, verdict, _sentence(gain, verdict, more, len(curve)), _how(curve, len(units)))
 
 
 def _point(record: Mapping[str, Any]) -> Point | None:
@@ -95,15 +95,16 @@ def _verdict(gain: Gain, trainings: int) -> Verdict:
     return "go on"
 
 
-def _sentence(gain: Gain, verdict: Verdict, more: int) -> str:
-    slices = f"{more} more labelled slice{'' if more == 1 else 's'}"
+def _sentence(gain: Gain, verdict: Verdict, more: int, trainings: int) -> str:
     interval = "" if gain.low is None else f" (95 % interval {gain.low:.3f} to {gain.high:.3f})"
-    expected = f"{slices} are expected to add {max(0.0, gain.dice):.3f} Dice{interval}"
+    what = "nothing" if gain.dice <= 0 else f"{gain.dice:.3f} Dice"
+    expected = f"{more} more labelled slice{' is' if more == 1 else 's are'} expected to add {what}{interval}"
     if verdict == "stop":
         return f"More labels are hardly worth it: {expected}, less than half a Dice point."
-    if verdict == "unclear":
-        return f"Whether more labels help cannot be told yet: {expected}, which is less than its uncertainty."
-    return f"Go on: {expected}."
+    if verdict == "go on":
+        return f"Go on: {expected}."
+    why = "two trainings are too few" if trainings < _TRAININGS else "that is less than its uncertainty"
+    return f"Whether more labels help cannot be told yet: {expected}; {why}."
 
 
 def _how(curve: Sequence[Point], units: int) -> str:

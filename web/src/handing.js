@@ -1,0 +1,130 @@
+// Handing in: submit, accept, set aside, and going back to an earlier answer.
+import { get, post, send } from './api.js'
+import { slips } from './checks.js'
+import { ask, askReason, make } from './dialogs.js'
+
+const el = (id) => document.getElementById(id)
+const RETRY_MS = 2000
+const SKIPS = ['Motion', 'Wrong region', 'Cannot tell', 'Artefact']
+
+export class Handing {
+  constructor(page) {
+    this.page = page
+  }
+
+  get ready() {
+    const { slice, isBusy, mode } = this.page
+    return Boolean(slice) && !isBusy && mode !== 'settle'
+  }
+
+  /** The slice in question and every other that was drawn on: index -> plane. */
+  planes() {
+    const { seen, viewer, touched, drafts } = this.page
+    const planes = new Map([[seen.header.index, viewer.plane(viewer.place)]])
+    for (const index of touched) {
+      const place = this.page.placeOf(index)
+      planes.set(index, place === undefined ? drafts.planes.get(index) : viewer.plane(place))
+    }
+    for (const [index, plane] of planes) if (!plane) planes.delete(index)
+    return planes
+  }
+
+  async submit() {
+    if (!this.ready) return
+    const { page } = this
+    const planes = this.planes()
+    const asked = page.seen.header.index
+    const found = slips(planes.get(asked), page.began, ...page.viewer.planeShape, page.classes)
+    const beside = [...planes.keys()].filter((index) => index !== asked).sort((a, b) => a - b)
+    if (beside.length) found.push(`You also drew on ${beside.map((index) => `slice ${index + 1}`).join(', ')}; that is handed in as well.`)
+    if (found.length) {
+      const list = make('ul', {}, ...found.map((one) => make('li', {}, one)))
+      if (!(await ask('Hand it in like this?', list, [['Back', false], ['Submit', true, true]]))) return
+    }
+    const { slice } = page
+    await this.handIn(() => send(page.purpose === 'review' ? 'review/correct' : 'submit', slice, planes), planes)
+  }
+
+  async accept() {
+    if (!this.ready) return
+    const { page } = this
+    const { slice } = page
+    if (page.purpose === 'review') return this.handIn(() => post('review/accept', { slice }))
+    if (!page.seen.sections.proposal) return page.hint('This slice comes without a proposal: draw it.')
+    const plane = page.seen.sections.proposal.slice()
+    await this.handIn(() => post('accept_proposal', { slice }), new Map([[page.seen.header.index, plane]]))
+  }
+
+  async setAside(state) {
+    if (!this.ready || this.page.purpose === 'review') return
+    const { slice } = this.page
+    const reason = await askReason(state === 'skipped' ? 'Skip' : 'Flag as unreadable', SKIPS)
+    if (reason) await this.handIn(() => post('aside', { slice, state, reason }))
+  }
+
+  /** Nothing is drawn until the server has answered: what it takes is what is on the screen. */
+  async handIn(deed, planes = new Map()) {
+    const { page } = this
+    page.tell(null)
+    page.busy(true)
+    try {
+      await page.drafts.sending
+      const told = await this.untilAnswered(deed)
+      await page.drafts.close()
+      await this.carryOver(planes)
+      if (told.outcome === 'late') page.tell('Your time for that slice was over. Your answer is kept as a version beside the other one.')
+      else if (told.outcome === 'in_review' && told.dice !== null) page.tell(`The two readings differ (Dice ${told.dice.toFixed(2)}); an admin settles it.`)
+      await page.next()
+    } catch (error) {
+      page.busy(false)
+      page.fail(error)
+    }
+  }
+
+  async untilAnswered(deed) {
+    while (true) {
+      try {
+        return await deed()
+      } catch (error) {
+        if (error.kind !== 'offline') throw error
+        this.page.offline('The connection is lost. Your answer is kept in this browser and is handed in when the server answers.')
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
+  /** What was just handed in is known to the slice that waits, if it is of the same case. */
+  async carryOver(planes) {
+    const { page } = this
+    const waiting = await page.ahead?.view
+    if (!waiting || waiting.header.case !== page.seen.header.case) return
+    const size = planes.values().next().value?.length
+    for (const [index, plane] of planes) {
+      const there = waiting.header.planes.find((one) => one.index === index)
+      if (!there || there.source === 'draft' || page.viewer.axis !== 2) continue
+      waiting.sections.labels.set(plane, there.place * size)
+    }
+    if (page.viewer.axis !== 2) page.ahead = null
+  }
+
+  async mine() {
+    const mine = await get('mine')
+    const rows = mine.map((one) => make('tr', {}, make('td', {}, one.slice_id), make('td', {}, one.state.replace('_', ' ')),
+      make('td', {}, make('button', { 'aria-label': `Change ${one.slice_id}`, onclick: () => { el('dialog').close(); this.reopen(one.slice_id) } }, 'Change'))))
+    const table = make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'My answers' }, make('table', {}, make('tbody', {}, ...rows)))
+    await ask('My answers', rows.length ? table : make('p', {}, 'You have not handed in anything yet.'), [['Close', true, true]])
+  }
+
+  async reopen(slice) {
+    const { page } = this
+    page.tell(null)
+    page.busy(true)
+    try {
+      page.setModeButtons('work')
+      await page.open(await post('reopen', { slice }))
+    } catch (error) {
+      page.busy(false)
+      page.fail(error)
+    }
+  }
+}
