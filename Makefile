@@ -44,6 +44,11 @@ postgres:
 		{ apt-get update -qq && apt-get install -y -qq postgresql; } || \
 		{ echo "no PostgreSQL: install it with your system's packages; its tests will fail on CI"; test -z "$$CI"; }
 
+# A picture of every state of the expert's page, in ./screenshots.
+.PHONY: screenshots
+screenshots: .venv/installed-dev browser web
+	PYTHONPATH=tests/server $(BIN)/python tests/server/page_states.py screenshots
+
 .PHONY: browser
 browser:
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || \
@@ -52,7 +57,7 @@ browser:
 # The expert's page: third-party code comes from npm, pinned by web/package-lock.json, and is not committed.
 PAGE := src/askance/server/assets/index.html
 web: $(PAGE)
-$(PAGE): web/package-lock.json web/build.mjs $(wildcard web/src/*)
+$(PAGE): web/package-lock.json web/build.mjs $(wildcard web/src/* web/licences/*)
 	@command -v npm >/dev/null || { echo "no npm: install Node.js; without it everything but the page works"; test -z "$$CI"; }
 	! command -v npm >/dev/null || (cd web && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -85,6 +86,18 @@ class Visitor:
         self.page.mouse.down()
         self.page.mouse.move(to_x, to_y, steps=6)
         self.page.mouse.up()
+
+    def click(self, voxel: tuple[float, float]) -> None:
+        self.page.mouse.click(*self.where(voxel))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def labels(self) -> np.ndarray:
+        """The labels on the screen as (rows, columns)."""
+        columns, rows = self.told("window.askance.viewer.planeShape")
+        return np.array(self.plane()).reshape(rows, columns)
 
     def where(self, voxel: tuple[float, float]) -> tuple[float, float]:
         box = self.page.locator("#layer").bounding_box()

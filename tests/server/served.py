@@ -85,6 +85,12 @@ class Served:
     process: subprocess.Popen
 
 
+def link_of(served: Served, name: str, role: str = "expert") -> str:
+    """A new link for a person."""
+    with Store.open(served.folder) as store:
+        return f"{served.url}/enter?token={store.desk.add_user(name, role, 1, 'test')}"  # type: ignore[arg-type]
+
+
 @contextmanager
 def serving(folder: Path, port: int = 0) -> Iterator[Served]:
     command = [sys.executable, "-m", "askance", "serve", str(folder), "--port", str(port)]

@@ -58,7 +58,10 @@ def test_a_gain_smaller_than_its_uncertainty_is_called_so_and_is_no_reason_to_st
 
 
 def test_two_trainings_never_say_stop_and_one_says_nothing() -> None:
-    assert advice(records([0.80, 0.79]))["verdict"] == "unclear"
+    falling = advice(records([0.80, 0.79]))
+    assert falling["verdict"] == "unclear"
+    assert "add nothing" in falling["sentence"]
+    assert "two trainings are too few" in falling["sentence"]
     assert advice(records([0.60, 0.80]))["verdict"] == "go on"
     assert advice(records([0.60]))["verdict"] == "early"
     assert advice([])["gain"] is None

@@ -1,7 +1,5 @@
 """The whole path in a real Chromium: link, next slice, mouse, submit, and the label read back where it was drawn."""
 
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 from browsing import Visitor, chromium
 from playwright.sync_api import Browser
-from served import Served, serving
+from served import Served, link_of, serving
 
 from askance.active.study import Study
 from askance.records import parse_slice_id
@@ -27,11 +25,6 @@ WEB = Path(__file__).parents[2] / "web"
 def browser() -> Iterator[Browser]:
     with chromium() as one:
         yield one
-
-
-def link_of(served: Served, name: str, role: str = "expert") -> str:
-    with Store.open(served.folder) as store:
-        return f"{served.url}/enter?token={store.desk.add_user(name, role, 1, 'test')}"  # type: ignore[arg-type]
 
 
 def saved(served: Served, slice_id: str) -> np.ndarray:
@@ -132,6 +125,45 @@ def test_a_stroke_that_a_reload_interrupts_is_whole_up_to_there(browser: Browser
     assert anna.plane() == first
 
 
+def test_an_answer_handed_in_without_a_connection_arrives_once_when_it_is_back(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    slice_id = anna.ready()
+    anna.stroke((4, 28), (16, 28))
+    drawn = anna.plane()
+    anna.until("document.getElementById('saved').textContent === 'Saved'", 10)
+    anna.context.set_offline(True)
+    submit(anna)
+    anna.until("document.getElementById('banner').textContent.includes('handed in when the server answers')", 10)
+    assert not anna.told("window.askance.drawing.enabled"), "what is handed in is what is on the screen"
+    anna.context.set_offline(False)
+    anna.next_after(slice_id)
+    assert shown(served, slice_id, saved(served, slice_id)) == drawn
+    with Store.open(served.folder) as store:
+        assert len(store.desk.versions(slice_id)) == 1
+
+
+def test_a_lost_connection_is_told_of_while_nothing_is_drawn_and_when_it_is_back(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    anna.ready()
+    anna.context.set_offline(True)
+    anna.until("document.getElementById('banner').textContent.includes('connection is lost')", 15)
+    anna.context.set_offline(False)
+    anna.until("document.getElementById('banner').hidden", 15)
+
+
+def test_a_tab_that_the_browser_duplicates_is_another_tab(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    anna.ready()
+    first = anna.told("window.askanceTab")
+    with anna.page.expect_popup() as opened:
+        anna.told("void window.open('/')")
+    anna.page = opened.value
+    anna.until("document.getElementById('notice').textContent.includes('another tab')")
+    assert anna.told("window.askanceTab") != first
+    anna.page.reload()
+    anna.until("document.getElementById('notice').textContent.includes('another tab')")
+
+
 def test_accept_skip_unreadable_and_going_back(browser: Browser, served: Served) -> None:
     anna = Visitor(browser, link_of(served, "anna"))
     first = anna.ready()
@@ -154,71 +186,6 @@ def test_accept_skip_unreadable_and_going_back(browser: Browser, served: Served)
         assert effort is not None
         assert effort.changed_voxels == 0
         assert store.state(second) == "accepted"
-
-
-def test_each_state_has_its_own_words_and_no_fault_of_accessibility(
-    browser: Browser, served: Served, tmp_path: Path
-) -> None:
-    folder = Path(os.environ.get("ASKANCE_SHOTS", tmp_path))
-    axe = WEB / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.exists():
-        pytest.skip("axe-core is not there: make web")
-    anna = Visitor(browser, link_of(served, "anna"))
-    anna.page.close()
-    anna.context.close()
-    anna.context = browser.new_context(viewport={"width": 1300, "height": 820}, bypass_csp=True)
-    anna.page = anna.open(link_of(served, "anna"))
-    anna.ready()
-
-    def look(name: str) -> None:
-        anna.page.wait_for_timeout(400)
-        anna.page.screenshot(path=folder / f"{name}.png")
-        anna.page.add_script_tag(path=axe)
-        found = anna.told("axe.run({resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations))")
-        serious = [
-            (one["id"], one["nodes"][0]["html"]) for one in json.loads(found) if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == [], name
-
-    look("answering")
-    anna.page.keyboard.press("r")
-    look("score-map")
-    anna.page.keyboard.press("p")
-    anna.page.wait_for_timeout(1500)
-    look("planes")
-    anna.page.keyboard.press("p")
-    anna.page.keyboard.press("?")
-    look("help")
-    anna.page.keyboard.press("Escape")
-    anna.page.keyboard.press("s")
-    look("skip")
-    anna.page.keyboard.press("Escape")
-    first = anna.page
-    anna.page = anna.open(served.url)
-    anna.until("document.getElementById('notice').textContent.includes('another tab')")
-    look("two-tabs")
-    anna.page.get_by_role("button", name="Work here instead").click()
-    anna.ready()
-    anna.page, second = first, anna.page
-    anna.stroke((4, 28), (10, 28))
-    anna.until("document.getElementById('notice').textContent.includes('another tab')")
-    look("left-behind")
-    anna.page = second
-    with Store.open(served.folder) as store:
-        for slice_id, state in store.states().items():
-            if state == "queried":
-                store.save_answer(slice_id, np.zeros((24, 32), np.uint8), "ben")
-    while anna.told("Boolean(window.askance.slice)"):
-        now = anna.ready()
-        anna.page.keyboard.press("a")
-        anna.until(f"window.askance.slice !== '{now}'")
-    anna.until("document.getElementById('notice').textContent.includes('is done')")
-    look("finished")
-    with Store.open(served.folder) as store:
-        store.desk.revoke_user("anna", "test")
-    anna.page.reload()
-    anna.until("document.getElementById('notice').textContent.includes('does not work')")
-    look("signed-out")
 
 
 @pytest.mark.slow

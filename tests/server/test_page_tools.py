@@ -1,0 +1,325 @@
+"""Every tool of the page with mouse and keys in a real Chromium: what it draws, and what is said where it cannot."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from browsing import Visitor, chromium
+from playwright.sync_api import Browser
+from served import Served, link_of
+
+from askance.records import parse_slice_id
+from askance.store.store import Store
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def anna(browser: Browser, served: Served) -> Iterator[Visitor]:
+    """An expert in front of a slice that nobody has drawn on, in the middle of its volume."""
+    with Store.open(served.folder) as store:
+        waiting = [one for one, state in store.states().items() if state == "queried"]
+        wanted = next(one for one in waiting if 1 <= parse_slice_id(one)[2] <= 3)
+        link = link_of(served, "anna")
+        store.desk.take(wanted, "anna", "nowhere")
+        store.desk.give_back(wanted, "anna", "nowhere")
+    visitor = Visitor(browser, link)
+    visitor.ready()
+    if visitor.told("window.askance.slice") != wanted:
+        visitor.told(f"window.askance.handing.reopen('{wanted}')")
+    visitor.until(f"window.askance.slice === '{wanted}' && !window.askance.isBusy")
+    yield visitor
+    assert visitor.complaints == []
+
+
+def clear(visitor: Visitor) -> None:
+    """Wipe the slice on the screen."""
+    visitor.told("window.askance.drawing.change('wipe', (plane) => plane.fill(0))")
+
+
+def disc(visitor: Visitor, size: int, at: tuple[int, int] = (12, 16)) -> None:
+    """One dab of the brush of class 1."""
+    visitor.told(f"window.askance.setSize({size})")
+    visitor.press("b", "1")
+    visitor.click(at)
+
+
+def hint(visitor: Visitor) -> str:
+    return str(visitor.page.inner_text("#hint"))
+
+
+def test_brush_eraser_fill_and_polygon_draw_and_each_is_undone_and_redone(anna: Visitor) -> None:
+    clear(anna)
+    states = [anna.labels()]
+    anna.press("g", "2")
+    for corner in ((4, 4), (14, 4), (14, 14), (4, 14)):
+        anna.click(corner)
+    anna.press("Enter")
+    states.append(anna.labels())
+    anna.press("f", "1")
+    anna.click((9, 9))
+    states.append(anna.labels())
+    anna.told("window.askance.setSize(3)")
+    anna.press("e")
+    anna.click((9, 9))
+    states.append(anna.labels())
+    anna.press("b", "2")
+    anna.stroke((4, 20), (16, 20))
+    states.append(anna.labels())
+    assert (states[1][5:14, 5:14] == 2).all()
+    assert (states[2][5:14, 5:14] == 1).all()
+    assert (states[3][8:11, 9], states[3][5, 5]) == (pytest.approx([0, 0, 0]), 1)
+    assert (states[4][19:22, 5:16] == 2).all()
+    for wanted in states[-2::-1]:
+        anna.press("Control+z")
+        assert (anna.labels() == wanted).all()
+    for wanted in states[1:]:
+        anna.page.click("#redo")
+        assert (anna.labels() == wanted).all()
+    assert anna.page.is_disabled("#redo")
+
+
+def test_a_stroke_that_leaves_the_picture_goes_no_further_than_its_edge(anna: Visitor) -> None:
+    clear(anna)
+    anna.told("window.askance.setSize(1)")
+    anna.press("b", "1")
+    for key in ("0", "p"):
+        anna.press(key)
+        anna.page.wait_for_timeout(500)
+        clear(anna)
+        x, y = anna.where((12, 16))
+        anna.page.mouse.move(x, y)
+        anna.page.mouse.down()
+        anna.page.mouse.move(x + 1500, y, steps=12)
+        anna.page.mouse.up()
+        rows, columns = np.nonzero(anna.labels())
+        assert set(rows) <= {15, 16, 17}
+        assert set(columns) in (set(range(13)), set(range(12, 24))), "from there to one edge"
+
+
+def test_a_polygon_half_drawn_is_shortened_by_undo(anna: Visitor) -> None:
+    clear(anna)
+    anna.press("g")
+    for corner in ((4, 4), (14, 4), (14, 14), (2, 28)):
+        anna.click(corner)
+    anna.press("Control+z")
+    assert anna.told("window.askance.drawing.points.length") == 3
+    anna.press("Enter")
+    assert anna.labels()[24, 4] == 0
+    assert anna.labels()[8, 12] == 1
+
+
+def test_copying_from_below_takes_that_slice_and_says_where_there_is_nothing(anna: Visitor) -> None:
+    anna.press("ArrowDown")
+    clear(anna)
+    anna.press("ArrowUp")
+    before = anna.labels()
+    anna.press("c")
+    assert "no labels on the slice below" in hint(anna)
+    assert (anna.labels() == before).all()
+    anna.press("ArrowDown")
+    disc(anna, 9)
+    below = anna.labels()
+    anna.press("ArrowUp", "c")
+    assert (anna.labels() == below).all()
+    anna.press("Control+z")
+    assert (anna.labels() == before).all()
+
+
+def test_interpolation_lies_between_the_nearest_labels_on_both_sides(anna: Visitor) -> None:
+    for step in ("ArrowDown", "ArrowUp"):
+        anna.press(step)
+        clear(anna)
+        disc(anna, 5 if step == "ArrowDown" else 11)
+        anna.press("x")
+    clear(anna)
+    anna.press("i")
+    drawn = int((anna.labels() == 1).sum())
+    anna.press("ArrowDown")
+    low = int((anna.labels() == 1).sum())
+    clear(anna)
+    anna.press("x", "ArrowUp")
+    high = int((anna.labels() == 1).sum())
+    assert low < drawn < high
+    for _ in range(6):
+        anna.press("ArrowDown")
+        if anna.told("window.askance.viewer.current") == 0:
+            break
+    anna.press("i")
+    assert "no labels below" in hint(anna)
+
+
+def test_zoom_and_pan_move_the_picture_the_scale_and_where_the_mouse_draws(anna: Visitor) -> None:
+    clear(anna)
+
+    def per_mm() -> float:
+        return float(anna.told("window.askance.drawing.scale.pixels / window.askance.drawing.scale.mm"))
+
+    before, centre = per_mm(), anna.where((12, 16))
+    assert per_mm() == pytest.approx(
+        (centre[0] - anna.where((13, 16))[0]) / anna.told("window.askance.viewer.spacing"), rel=0.02
+    )
+    for _ in range(3):
+        anna.press("+")
+    assert per_mm() == pytest.approx(before * 1.2**3, rel=0.01)
+    assert "zoom 1.7×" in anna.page.inner_text("#looks")
+    at = anna.where((12, 16))
+    anna.press("Shift+ArrowRight")
+    moved = anna.where((12, 16))
+    assert moved[0] - at[0] == pytest.approx(30, abs=1.5)
+    assert moved[1] == pytest.approx(at[1], abs=1.5)
+    disc(anna, 1)
+    assert np.argwhere(anna.labels()).tolist() == [[16, 12]]
+    place = anna.where((6, 8))
+    anna.page.mouse.move(*place)
+    anna.page.keyboard.down("Control")
+    anna.page.mouse.wheel(0, -100)
+    anna.page.keyboard.up("Control")
+    anna.page.wait_for_timeout(200)
+    assert anna.where((6, 8)) == pytest.approx(place, abs=2), "the wheel zooms about the mouse"
+    anna.press("0")
+    assert anna.where((12, 16)) == pytest.approx(centre, abs=1)
+
+
+def test_every_plane_is_shown_in_its_true_aspect_and_the_patients_right_is_on_the_left(anna: Visitor) -> None:
+    assert anna.where((13, 16))[0] < anna.where((12, 16))[0], "columns run to the patient's right (RAS)"
+    assert anna.where((12, 17))[1] < anna.where((12, 16))[1], "rows run to the front, which is up"
+    anna.press("p")
+    anna.page.wait_for_timeout(500)
+    tiles = anna.told(
+        "window.askance.viewer.niivue.screenSlices.filter((one) => one.axCorSag < 3).map((one) => "
+        "[one.leftTopWidthHeight[2] / one.fovMM[0], one.leftTopWidthHeight[3] / one.fovMM[1]].map(Math.abs))"
+    )
+    assert len(tiles) == 3
+    for across, down in tiles:
+        assert across == pytest.approx(down, rel=0.01)
+    assert len(anna.told("window.askance.viewer.crossings()")) == 2
+
+
+def test_window_and_level_follow_keys_mouse_and_sliders_and_are_told(anna: Visitor) -> None:
+    low, high = anna.told("window.askance.viewer.window")
+    anna.press("Control+ArrowRight", "Control+ArrowRight")
+    wider = anna.told("window.askance.viewer.window")
+    assert wider[1] - wider[0] > high - low
+    anna.press("Control+ArrowUp")
+    raised = anna.told("window.askance.viewer.window")
+    assert sum(raised) != pytest.approx(sum(wider))
+    x, y = anna.where((12, 16))
+    anna.page.mouse.move(x, y)
+    anna.page.mouse.down(button="right")
+    anna.page.mouse.move(x - 60, y, steps=3)
+    anna.page.mouse.up(button="right")
+    dragged = anna.told("window.askance.viewer.window")
+    assert dragged[1] - dragged[0] < raised[1] - raised[0]
+    anna.told(
+        "(() => { const one = document.getElementById('window'); one.value = 200; one.dispatchEvent(new Event('input')) })()"
+    )
+    wide = anna.told("window.askance.viewer.window")
+    assert wide[1] - wide[0] == pytest.approx(2 * (high - low), rel=0.01)
+    assert f"W {wide[1] - wide[0]:.0f}" in anna.page.inner_text("#looks")
+    anna.press("0")
+    assert anna.told("window.askance.viewer.window") == pytest.approx([low, high])
+
+
+def test_a_small_piece_apart_and_a_class_that_vanished_are_asked_about_before_submitting(
+    anna: Visitor, served: Served
+) -> None:
+    slice_id = anna.told("window.askance.slice")
+    proposed = anna.told("Array.from(window.askance.seen.sections.proposal)")
+    gone = next(label for label in (2, 1) if label in proposed)
+    clear(anna)
+    anna.press("b", str(3 - gone))
+    anna.told("window.askance.setSize(9)")
+    anna.click((12, 16))
+    anna.told("window.askance.setSize(1)")
+    anna.click((2, 2))
+    anna.press("Enter")
+    anna.until("document.getElementById('dialog').open")
+    words = anna.page.inner_text("#dialog")
+    assert "1 small piece lies apart" in words
+    assert "was there and is gone" in words
+    anna.page.get_by_role("button", name="Back").click()
+    with Store.open(served.folder) as store:
+        assert store.annotation(slice_id) is None
+    anna.press("Enter")
+    anna.until("document.getElementById('dialog').open")
+    anna.press("Enter")
+    anna.until(f"window.askance.slice !== '{slice_id}'")
+    with Store.open(served.folder) as store:
+        saved = store.annotation(slice_id)
+        assert saved is not None
+        assert sorted(np.unique(store.read_annotation(saved))) == [0, 3 - gone]
+
+
+def test_a_stroke_on_a_neighbour_is_told_of_and_kept_as_a_version_of_that_slice(anna: Visitor, served: Served) -> None:
+    slice_id = anna.told("window.askance.slice")
+    case, axis, index = parse_slice_id(slice_id)
+    anna.press("ArrowUp")
+    beside = int(anna.told("window.askance.indexOf(window.askance.viewer.current)"))
+    clear(anna)
+    disc(anna, 7)
+    drawn = anna.labels()
+    anna.press("x", "Enter")
+    anna.until("document.getElementById('dialog').open")
+    assert f"You also drew on slice {beside + 1}" in anna.page.inner_text("#dialog")
+    anna.press("Enter")
+    anna.until(f"window.askance.slice !== '{slice_id}'")
+    with Store.open(served.folder) as store:
+        assert store.annotation(slice_id) is not None
+        kept = store.annotation(f"{case}/{axis}/{beside}")
+        assert kept is not None
+        assert (kept.author, abs(beside - index)) == ("anna", 1)
+        assert (store.read_annotation(kept) == drawn.T).all(), "RAS file: columns and rows are its first two axes"
+
+
+def test_beyond_the_slab_the_volume_is_fetched_and_a_draft_there_is_shown_again(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    anna.page.route("**/api/view?*", lambda one: one.continue_(url=one.request.url.replace("reach=4", "reach=1")))
+    anna.page.reload()
+    slice_id = anna.ready()
+    index, depth = anna.told("[window.askance.seen.header.index, window.askance.seen.header.depth]")
+    assert anna.told("window.askance.viewer.depth") == 3
+    untouched = anna.labels()
+    disc(anna, 3, (2, 2))
+    far, key = (depth - 1, "ArrowUp") if index < depth / 2 else (0, "ArrowDown")
+    for _ in range(abs(far - index)):
+        now = anna.told("window.askance.indexOf(window.askance.viewer.current)")
+        anna.press(key)
+        anna.until(f"window.askance.indexOf(window.askance.viewer.current) !== {now}", 10)
+    assert anna.told("window.askance.viewer.depth") == depth
+    anna.press("Control+z")
+    assert anna.told("window.askance.indexOf(window.askance.viewer.current)") == index, "undo goes where it was drawn"
+    assert (anna.labels() == untouched).all()
+    anna.told(f"window.askance.looks.goTo({far})")
+    clear(anna)
+    disc(anna, 5)
+    drawn = anna.labels()
+    anna.until("document.getElementById('saved').textContent === 'Saved'", 10)
+    anna.page.reload()
+    assert anna.ready() == slice_id
+    anna.until(f"window.askance.placeOf({far}) !== undefined && !window.askance.isBusy", 10)
+    sent = np.array(anna.told(f"Array.from(window.askance.handing.planes().get({far}))")).reshape(drawn.shape)
+    assert (sent == drawn).all()
+
+
+def test_everything_but_strokes_is_done_by_keyboard_and_the_focus_stays_where_it_was(anna: Visitor) -> None:
+    anna.page.focus("#tool-eraser")
+    anna.press("Enter")
+    assert anna.told("document.activeElement.id") == "tool-eraser"
+    assert anna.page.get_attribute("#tool-eraser", "aria-pressed") == "true"
+    anna.page.wait_for_timeout(5500)  # progress is told anew every five seconds
+    assert anna.told("document.activeElement.id") == "tool-eraser"
+    anna.page.click("#tool-fill")
+    assert anna.told("document.activeElement.id") == "layer", "the mouse gives the focus back, so that Enter submits"
+    anna.page.focus("#opacity")
+    anna.press("h")
+    assert anna.page.get_attribute("#hide", "aria-pressed") == "true", "a slider keeps its arrows only"
+    before = anna.told("window.askance.viewer.current")
+    anna.press("ArrowUp")
+    assert anna.told("window.askance.viewer.current") == before
+    anna.press("h", "[", "]", "g", "2")
+    assert anna.told("[window.askance.drawing.tool, window.askance.drawing.label]") == ["polygon", 2]
