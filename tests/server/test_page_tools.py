@@ -315,6 +315,9 @@ def test_everything_but_strokes_is_done_by_keyboard_and_the_focus_stays_where_it
     assert anna.told("document.activeElement.id") == "tool-eraser"
     anna.page.click("#tool-fill")
     assert anna.told("document.activeElement.id") == "layer", "the mouse gives the focus back, so that Enter submits"
+    anna.page.click("#show-help")
+    anna.press("Escape")
+    anna.until("document.activeElement.id === 'layer'", 5)
     anna.page.focus("#opacity")
     anna.press("h")
     assert anna.page.get_attribute("#hide", "aria-pressed") == "true", "a slider keeps its arrows only"

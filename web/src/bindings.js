@@ -32,10 +32,20 @@ export function bindPage(page) {
   el('brush-size').addEventListener('input', () => page.setSize(Number(el('brush-size').value)))
   el('channel').addEventListener('change', () => page.reload().catch(fail))
   document.addEventListener('click', backToDrawing)
+  el('dialog').addEventListener('close', afterDialog)
   bindKeys(page)
 }
 
+let isMousesDialog = false
+
 /** A button pressed with the mouse gives the focus back, so that Enter submits; one pressed by key keeps it. */
 function backToDrawing(event) {
-  if (event.detail && !el('dialog').open && event.target.closest('#tools button, footer button')) el('layer').focus({ preventScroll: true })
+  if (!event.detail || !event.target.closest('#tools button, footer button, nav button, summary')) return
+  isMousesDialog = el('dialog').open
+  if (!isMousesDialog) el('layer').focus({ preventScroll: true })
+}
+
+function afterDialog() {
+  if (isMousesDialog) el('layer').focus({ preventScroll: true })
+  isMousesDialog = false
 }

@@ -8,7 +8,7 @@ const RANGE_KEYS = /^(Arrow|Home|End|Page)/
 function isTyped(event) {
   if (document.getElementById('dialog').open) return true
   if (event.target.type === 'range') return RANGE_KEYS.test(event.key) && !event.ctrlKey && !event.shiftKey
-  return /^(INPUT|SELECT|TEXTAREA|SUMMARY)$/.test(event.target.tagName)
+  return /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)
 }
 
 /** Bind keys to `page`, which has a method for each deed. */
@@ -51,7 +51,7 @@ export function bindKeys(page) {
     else if (tools[key]) deed = () => page.setTool(tools[key])
     else if (page.mode === 'settle' && /^[1-3]$/.test(key)) deed = () => page.settling.look(['first', 'second', 'difference'][Number(key) - 1])
     else if (/^[1-9]$/.test(key)) deed = () => page.setClass(Number(key) - 1)
-    else if (event.key === 'Enter' && event.target.tagName === 'BUTTON') return
+    else if (event.key === 'Enter' && /^(BUTTON|SUMMARY|A)$/.test(event.target.tagName)) return
     if (!deed) return
     event.preventDefault()
     if (viewer.shape || ['?', 'l'].includes(key)) Promise.resolve(deed()).catch((error) => page.fail(error))
