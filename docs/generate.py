@@ -53,6 +53,7 @@ def benchmarks_page() -> str:
         "gan_step": ("Speed of a training step", _speed),
         "phantom_difficulty": ("How hard the phantom is", _difficulty),
         "large_study": ("A study larger than memory", _large),
+        "atlas_fold": ("The multi-atlas rival on a fold inside learn", _atlas),
     }
     parts = [_HEAD, _INTRODUCTION]
     for name, (title, section) in sections.items():
@@ -164,6 +165,25 @@ def _difficulty(lines: list[dict[str, Any]]) -> str:
 def _large(lines: list[dict[str, Any]]) -> str:
     keys = [key for key in ("gb", "slices", "peak_anonymous_mb", "peak_mb", "seconds", "commit") if key in lines[-1]]
     return markdown([{key: _figure(line.get(key)) for key in keys} for line in lines]) + "\n"
+
+
+def _atlas(lines: list[dict[str, Any]]) -> str:
+    """What fusion and level sets give, and what a case costs."""
+    rows = [
+        {
+            "Data set": line["dataset"],
+            "Fold": line["fold"],
+            "Labels": line["method"].removeprefix("atlas-") if line["method"] != "atlas" else "majority",
+            "Dice": _figure(line["dice"]),
+            "Per class": ", ".join(_figure(value) for value in line["dice_per_class"]),
+            "Cases": str(len(line["dice_per_case"])),
+            "Hearts not found": str(len(line["failed_localisations"])),
+            "Processor s a case": f"{line['processor_seconds']:.1f}",
+            "Peak MB": f"{line['peak_mb']:.0f}",
+        }
+        for line in lines
+    ]
+    return f"Majority and STAPLE, `-fused` before the level sets; one thread.\n\n{markdown(rows)}\n"
 
 
 def _values(per_class: Any) -> list[Any]:
