@@ -53,7 +53,7 @@ def staple(votes: Sequence[Labels], classes: int) -> Probs:
         before, truth = truth, _posterior(said, trust, prior, classes)
         if float(np.abs(truth - before).max()) < _SETTLED:
             break
-    result = shares.copy()
+    result: NDArray[np.float32] = shares.copy()
     result[:, disputed] = truth
     return result
 
