@@ -38,7 +38,7 @@ from askance.volumes.patients import WHAT_THE_DATA_SAYS, divide
 
 STATES = ("1patient", "3patients", "spread5")
 IN_UNITS_OF_DICE = ("score", "expected_dice", "continued_dice", "agreement")
-HIGH_IS_BAD = ("entropy", "bald", "total_entropy", "expected_errors")
+HIGH_IS_BAD = ("entropy", "bald", "total_entropy", "expected_errors", "novelty")
 MEMBERS = 3
 
 

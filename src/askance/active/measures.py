@@ -110,6 +110,11 @@ def at_end(probs: Floats, which: int) -> Floats:
     return marks
 
 
+def novelty(outcome: Outcome) -> Floats:
+    """How unlike the slices of learn each slice is, beyond 1 unlike any; 0 from a model that cannot tell."""
+    return np.zeros(len(outcome.probs), np.float32) if outcome.novelty is None else outcome.novelty
+
+
 def _entropy(probs: Floats) -> Floats:
     """(D, H, W) in units of log K."""
     entropy: Floats = -(probs * np.log(np.maximum(probs, 1e-8))).sum(1) / np.log(probs.shape[1])
@@ -150,6 +155,7 @@ MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "last": lambda outcome: at_end(_seen(outcome), -1),
     "total_entropy": lambda outcome: total_entropy(_seen(outcome)),
     "expected_errors": lambda outcome: expected_errors(_seen(outcome)),
+    "novelty": novelty,
 }
 
 #: The same with a value for each foreground class, kept as ``name/1``, ``name/2``, ...

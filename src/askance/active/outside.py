@@ -55,8 +55,8 @@ def predict_files(
     """Label ``files`` into ``out``: ``CASE`` in the geometry and format that came in, and a row a case for a summary.
 
     ``scores.csv`` has a score a slice, ``to_check.csv`` those below ``threshold`` (None: the model's own for
-    pseudo-labels), worst first. Files are channels CASE_0000, CASE_0001 of a case where the model wants several. Pixels
-    beyond the model's working grid are background; the tables' ``outside_grid`` gives their share.
+    pseudo-labels), worst first, each with the reason. Files are channels CASE_0000, CASE_0001 of a case where the model
+    wants several. Pixels beyond the model's working grid are background; the tables' ``outside_grid`` gives their share.
 
     Raises:
         FormatError: no model there, one without its settings, or a file that cannot be read; GeometryError: channels that
@@ -186,13 +186,23 @@ def _score_rows(found: _Found) -> list[dict[str, Any]]:
 
 def _rows_to_check(results: Sequence[_Found], limit: float) -> list[dict[str, Any]]:
     scored = [
-        (one.score, row) for found in results for one, row in zip(found.predictions, _score_rows(found)) if one.score < limit
+        (one.score, {**row, "why": _why(one)})
+        for found in results
+        for one, row in zip(found.predictions, _score_rows(found))
+        if one.score < limit
     ]
     return [row for _, row in sorted(scored, key=lambda item: (item[0], item[1]["slice_id"]))]
 
 
+def _why(prediction: Prediction) -> str:
+    """Why a slice should be looked at, in words."""
+    if prediction.measures["novelty"] > 1:
+        return "unlike anything in learn: it may be spoilt, or of another kind"
+    return "the model is in doubt"
+
+
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = list(rows[0]) if rows else ["slice_id", "case", "plane", "itksnap", "slicer", "score", "outside_grid"]
+    columns = list(rows[0]) if rows else ["slice_id", "case", "plane", "itksnap", "slicer", "score", "outside_grid", "why"]
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()

@@ -148,4 +148,5 @@ def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
     place = (
         f"{worse} of {len(predictions)} pool slices are lower" if worse else f"the lowest of {len(predictions)} pool slices"
     )
-    return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}"
+    unlike = ", unlike the rest of learn" if prediction.measures.get("novelty", 0) > 1 else ""
+    return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}{unlike}"

@@ -15,8 +15,9 @@ from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
 from askance.records import Case, Prediction, parse_slice_id, slice_id
 
-#: Ranking always says where it sees foreground, for the reasons in words, and what the score looked at: answers teach it.
-_ALWAYS = ("foreground", *FEATURES)
+#: Ranking always says where it sees foreground and what is new to it, for the reasons in words, and what the score looked
+#: at: answers teach it.
+_ALWAYS = ("foreground", "novelty", *FEATURES)
 
 
 def rank_pool(

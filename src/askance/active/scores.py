@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.calibration import FEATURES, LEAN, Calibration, estimate
-from askance.active.measures import MEASURES
+from askance.active.measures import MEASURES, novelty
 from askance.learning.prediction import Outcome
 
 Floats = NDArray[np.float32]
 
 #: Side in pixels of the patches of a score map.
 PATCH = 8
+
+_FALL = 8.0  # of trust, as a power of the novelty
 
 
 def d_raw(outcome: Outcome) -> Floats | None:
@@ -24,13 +26,21 @@ def d_raw(outcome: Outcome) -> Floats | None:
 
 
 def slice_scores(outcome: Outcome, preset: str, calibration: Calibration = LEAN) -> Floats:
-    """The score, an estimate of each slice's Dice in [0, 1]; in preset paper D's probability that it is real."""
+    """The score, an estimate of each slice's Dice in [0, 1]; in preset paper D's probability that it is real.
+
+    Of a slice that is unlike anything in learn the estimate says nothing: the further, the nearer its score is to 0.
+    """
     raw = d_raw(outcome)
     if preset == "paper" and raw is not None:
         return np.asarray(1 / (1 + np.exp(-raw)), np.float32)
     columns = {name: MEASURES[name](outcome) for name in FEATURES}
     seen = [{name: float(values[place]) for name, values in columns.items()} for place in range(len(outcome.probs))]
-    return estimate(calibration, seen).astype(np.float32)
+    return (estimate(calibration, seen) * trust(novelty(outcome))).astype(np.float32)
+
+
+def trust(unlike: Floats) -> Floats:
+    """How far what a model says of a slice may be believed: 1 up to a novelty of 1, a quarter at 1.2, 0.004 at 2."""
+    return np.asarray(np.maximum(unlike, 1) ** -_FALL, np.float32)
 
 
 def score_maps(outcome: Outcome, preset: str) -> NDArray[np.float16]:

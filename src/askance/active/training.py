@@ -14,12 +14,14 @@ from askance.active.answered import answered_pairs
 from askance.active.calibration import fit
 from askance.active.label_sets import label_entries, training_data
 from askance.active.study import Study, model_name
+from askance.active.usual import usual_in_learn
 from askance.config import TrainingConfig
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.fields import field_of
+from askance.learning.novelty import NOVELTY
 from askance.learning.pieces import come_in_one_piece
-from askance.learning.prediction import Seen
+from askance.learning.prediction import Predictor, Seen
 from askance.learning.task import States, Step
 from askance.learning.training import Run, step_count, train
 from askance.records import LabelSet, Model
@@ -53,6 +55,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         run = _run(study, cycle, label_set, data, start, progress, report)
         seen = _seen(data, study.config.training)
         trained = train(run)
+    states = trained.states | _novelty(study, trained.states, seen)
     info = {
         "format": 1,
         "losses": dict(trained.losses),
@@ -64,7 +67,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "calibration": asdict(fit(*answered_pairs(study, cycle))),
         "config": study.config.model_dump(mode="json"),
     }
-    digest = save_weights(study.store.model_folder(model_id), trained.states, info)
+    digest = save_weights(study.store.model_folder(model_id), states, info)
     model = Model(model_id, cycle, label_set.id, digest, utc_now(), start.parent, info)
     study.store.save_model(model)
     progress.unlink(missing_ok=True)
@@ -76,6 +79,15 @@ def _seen(data: TrainingData, config: TrainingConfig) -> Seen:
     annotated = np.flatnonzero(~data.pseudo)
     labels = [data.labels[place] for place in annotated[:: -(-len(annotated) // _LOOKED_AT)]]
     return Seen(config.one_piece and come_in_one_piece(labels), field_of(labels) if config.field else None)
+
+
+def _novelty(study: Study, networks: States, seen: Seen) -> States:
+    """What tells the model what it has not seen the like of, among ``networks``' states; nothing in preset paper."""
+    if study.config.preset == "paper":
+        return {}
+    config = study.config
+    usual = usual_in_learn(study, Predictor(networks, study.shape, config.network, config.training, seen))
+    return {NOVELTY: usual.state()} if usual else {}
 
 
 def _start(study: Study, cycle: int) -> _Start:

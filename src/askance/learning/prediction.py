@@ -7,7 +7,7 @@ foreground goes on beyond it; where foreground is in sight, the other views see 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.architecture import Shape, crop_size, make_networks
 from askance.learning.fabric import make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
+from askance.learning.novelty import NOVELTY, Novelty
 from askance.learning.pieces import keep_largest
 from askance.learning.task import States
+from askance.learning.traits import feature_traits, image_traits
 from askance.learning.views import VIEWS, View
 
 _BATCH_PIXELS = 16 * 256 * 256
@@ -38,6 +40,7 @@ class Outcome:
     ``patch_logits`` (D, h, w): D's of a box around the foreground in sight, of all of the slices where none is; None
     without D; ``judged`` is that box of the grid. ``looked_at``: the part of the grid that was predicted, beyond which all
     is background for sure; None: all.
+    ``novelty`` (D,): how unlike the slices of learn they are, beyond 1 unlike any; None where the model cannot tell.
     """
 
     probs: NDArray[np.float32]
@@ -46,6 +49,7 @@ class Outcome:
     patch_logits: NDArray[np.float32] | None
     looked_at: Box | None = None
     judged: Box | None = None
+    novelty: NDArray[np.float32] | None = None
 
     def cut(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of ``array`` (..., H, W) that was predicted, as a view."""
@@ -87,6 +91,7 @@ class Predictor:
         modules = make_networks(shape, network, training)
         self._networks = {name: self._ready(modules[name], states[name]) for name in modules if name in states}
         self._stride = int(modules["G"].stride) if not self._fixed else 1  # type: ignore[arg-type]
+        self._novelty = Novelty.from_state(states[NOVELTY]) if NOVELTY in states else None
 
     @property
     def generator(self) -> nn.Module:
@@ -96,10 +101,9 @@ class Predictor:
     def __call__(self, images: NDArray[np.float32], extent: tuple[int, int]) -> Outcome:
         """Predict the slices ``images`` (D, C, H, W) of one case, which cover ``extent`` rows and columns of the grid."""
         size = (images.shape[2], images.shape[3])
-        box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride)
-        seen = torch.from_numpy(np.ascontiguousarray(box.cut(images)))
+        seen, box = self._covered(images, extent)
         with torch.inference_mode(), self._fabric.autocast():
-            probs, field = self._first_view(seen, box)
+            probs, field, features = self._first_view(seen, box)
             agreement, information = torch.ones(len(seen)), torch.zeros_like(probs[:, 0])
             near = self._near(probs)
             if self._views > 1 and near:
@@ -114,22 +118,50 @@ class Predictor:
             None if patches is None else patches.numpy(),
             field.around(near).moved(box.top, box.left),
             judged.moved(box.top, box.left),
+            self._novelty.of(features | _image_traits(images, extent)).numpy() if self._novelty else None,
         )
+
+    def traits(self, images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
+        """Groups of traits, each (D, T), of slices as they are given to be predicted, without predicting them."""
+        seen, box = self._covered(images, extent)
+        with torch.inference_mode(), self._fabric.autocast():
+            part = self._field(seen, box).cut(seen)
+            features = [feature_traits(self._networks["G"].encode(one)) for one in self._parts(part)]  # type: ignore[operator]
+        return _joined(features) | _image_traits(images, extent)
+
+    def _covered(self, images: NDArray[np.float32], extent: tuple[int, int]) -> tuple[Tensor, Box]:
+        """What the network sees of ``images`` that cover ``extent`` of the grid, and where on the grid it lies."""
+        size = (images.shape[2], images.shape[3])
+        box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride)
+        return torch.from_numpy(np.ascontiguousarray(box.cut(images))), box
+
+    def _field(self, images: Tensor, box: Box) -> Box:
+        """Where in ``images``, which are ``box`` of the grid, labels have shown foreground."""
+        if self._seen.field and not self._fixed:
+            return field_within(self._seen.field, box, self._stride)
+        return Box(0, 0, images.shape[2], images.shape[3])
 
     def _whole(self, probs: Tensor) -> Tensor:
         return torch.from_numpy(keep_largest(probs.numpy())) if self._seen.one_piece else probs
 
-    def _first_view(self, images: Tensor, box: Box) -> tuple[Tensor, Box]:
-        """Probabilities of ``images``, which are ``box`` of the grid, as they are, and where in them was looked at."""
+    def _first_view(self, images: Tensor, box: Box) -> tuple[Tensor, Box, dict[str, Tensor]]:
+        """Of ``images``, ``box`` of the grid, as they are: probabilities, where was looked at, and traits of the features."""
         size = (images.shape[2], images.shape[3])
-        whole = Box(0, 0, *size)
-        field = whole
-        if self._seen.field and not self._fixed:
-            field = field_within(self._seen.field, box, self._stride)
-        probs = self._whole(self._probs(field.cut(images), VIEWS[0]))
+        whole, field = Box(0, 0, *size), self._field(images, box)
+        probs, features = self._first_look(field.cut(images))
         if field != whole and reaches_out(1 - probs[:, 0], field, size):
-            return self._whole(self._probs(images, VIEWS[0])), whole
-        return torch.from_numpy(put_back(probs, field, size)), field
+            return self._whole(self._probs(images, VIEWS[0])), whole, features
+        return torch.from_numpy(put_back(probs, field, size)), field, features
+
+    def _first_look(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Probabilities of ``images`` as they are, and the features' traits where they are asked for."""
+        generator, probs, features = self._networks["G"], [], []
+        for part in self._parts(images):
+            levels = generator.encode(part)  # type: ignore[operator]
+            if self._novelty:
+                features.append(feature_traits(levels))
+            probs.append(generator.decode(levels).float().softmax(1).cpu())  # type: ignore[operator]
+        return self._whole(torch.cat(probs)), _joined(features)
 
     def _ready(self, module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
         module.load_state_dict(state)
@@ -165,6 +197,18 @@ class Predictor:
         for start in range(0, len(images), count):
             part = images[start : start + count].contiguous(memory_format=torch.channels_last)
             yield self._fabric.to_device(part)
+
+
+def _image_traits(images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
+    """Traits of what ``images`` (D, C, H, W) show on the ``extent`` of the grid that they cover, some slices at a time."""
+    shown = torch.from_numpy(centred_box((images.shape[2], images.shape[3]), extent, 1).cut(images))
+    count = max(1, _BATCH_PIXELS // (shown.shape[2] * shown.shape[3]))
+    return _joined([image_traits(shown[start : start + count]) for start in range(0, len(shown), count)])
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The traits of slices in ``parts`` as those of all, on the CPU."""
+    return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]} if parts else {}
 
 
 def _classes(probs: Tensor) -> Tensor:

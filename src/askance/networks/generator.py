@@ -38,14 +38,23 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of ``image`` (N, C, H, W)."""
-        skips: list[Tensor] = []
+        return self.decode(self.encode(image))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Feature maps of ``image`` (N, C, H, W), the finest first."""
+        levels: list[Tensor] = []
         x = nn.functional.pixel_unshuffle(image, self.stem)
         for level, block in enumerate(self.down):
             x = block(nn.functional.max_pool2d(x, 2) if level else x)
             x = self.drop(x) if level >= len(self.down) - 2 else x
-            skips.append(x)
+            levels.append(x)
+        return levels
+
+    def decode(self, levels: list[Tensor]) -> Tensor:
+        """Logits (N, K, H, W) of what ``encode`` gave."""
+        x = levels[-1]
         for level in reversed(range(len(self.up))):
-            x = self.merge[level](torch.cat([self.up[level](x), skips[level]], dim=1))
+            x = self.merge[level](torch.cat([self.up[level](x), levels[level]], dim=1))
         return nn.functional.pixel_shuffle(self.head(x), self.stem)
 
 
@@ -80,13 +89,22 @@ class Pix2PixUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, K, H, W) of ``image`` (N, C, H, W), H and W as the network was made for."""
-        skips: list[Tensor] = []
+        return self.decode(self.encode(image))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Feature maps of ``image`` (N, C, H, W), the finest first."""
+        levels: list[Tensor] = []
         x = image
         for block in self.down:
             x = block(x)
-            skips.append(x)
+            levels.append(x)
+        return levels
+
+    def decode(self, levels: list[Tensor]) -> Tensor:
+        """Logits (N, K, H, W) of what ``encode`` gave."""
+        x = levels[-1]
         for level in reversed(range(len(self.up))):
-            x = self.up[level](x if level == len(self.up) - 1 else torch.cat([x, skips[level]], dim=1))
+            x = self.up[level](x if level == len(self.up) - 1 else torch.cat([x, levels[level]], dim=1))
         return x
 
 

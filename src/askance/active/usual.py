@@ -1,0 +1,24 @@
+"""What is usual in learn, as the model that has been trained sees it: so that it can tell what is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from askance.active.study import Study, by_case
+from askance.learning.novelty import Novelty, fit
+from askance.learning.prediction import Predictor
+
+_LOOKED_AT = 400  # slices of learn, labelled or not, that tell what is usual
+
+
+def usual_in_learn(study: Study, predictor: Predictor) -> Novelty | None:
+    """What an even sample of the slices of learn shows to be usual; None where they are too few, or of one patient."""
+    ids = sorted(one.id for one in study.store.slices("learn"))
+    traits, patients = [], []
+    for case_id, indices in by_case(ids[:: -(-len(ids) // _LOOKED_AT)]).items():
+        case = study.store.case(case_id)
+        images = study.cache.case(case_id)[indices].astype(np.float32)
+        traits.append(predictor.traits(images, study.extent(case)))
+        patients += [case.patient] * len(indices)
+    return fit({name: torch.cat([one[name] for one in traits]) for name in traits[0]}, patients) if traits else None
