@@ -2,12 +2,14 @@
 
 Probabilities cannot tell: a network is often sure of what it has never seen. Each group of traits is whitened by a
 covariance shrunk towards independence, and the distance of a slice is Mahalanobis's (Lee 2018 does so with features). The
-novelty is the largest of the groups' distances over what all but 1 % of slices of patients left out stay below:
-beyond 1 a slice is unlike anything in learn. Several small groups, as one oddity drowns among hundreds of usual traits.
+novelty is the largest of the groups' distances over what all but 1 % of slices of patients left out stay below, and a
+margin that grows as patients get fewer: beyond 1 a slice is unlike anything in learn. Several small groups, as one oddity
+drowns among hundreds of usual traits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +26,7 @@ _DIRECTIONS = 64  # of largest variance that are kept; what lies beyond counts a
 _QUIET = 0.05  # of the group's mean spread: no trait is taken to vary less
 _USUAL = 0.99  # share of slices of learn, when their patient is left out, that are not novel
 _PARTS = 5  # into which patients are divided to be left out
+_MARGIN = 2.0  # over the root of how many patients there are, beyond what they show: slices of one patient are alike
 _LEAST = 40  # slices, from at least two patients, that tell what is usual
 
 
@@ -94,9 +97,10 @@ def fit(traits: Traits, patients: Sequence[str]) -> Novelty | None:
     limits = {name: float(distances.quantile(_USUAL)) for name, distances in apart.items()}
     worst = torch.stack([distances / limits[name] for name, distances in apart.items()]).amax(0)
     together = float(worst.quantile(_USUAL))  # so that it is 1 % of all groups together
+    margin = 1 + _MARGIN / math.sqrt(len(set(patients)))
     return Novelty(
         {name: Usual.of(table) for name, table in traits.items()},
-        {name: limit * together for name, limit in limits.items()},
+        {name: limit * together * margin for name, limit in limits.items()},
     )
 
 
