@@ -50,6 +50,7 @@ def benchmarks_page() -> str:
     """A section a file of results, tables from its lines."""
     sections = {
         "budget_curve": ("Dice over the budget", _curve),
+        "out_of_distribution": ("Slices that a model has no business with", _unlike),
         "gan_step": ("Speed of a training step", _speed),
         "phantom_difficulty": ("How hard the phantom is", _difficulty),
         "large_study": ("A study larger than memory", _large),
@@ -184,6 +185,33 @@ def _atlas(lines: list[dict[str, Any]]) -> str:
         for line in lines
     ]
     return f"Majority and STAPLE, `-fused` before the level sets; one thread.\n\n{markdown(rows)}\n"
+
+
+def _unlike(lines: list[dict[str, Any]]) -> str:
+    """What share of spoilt and foreign slices scores below the 5th percentile of the model's own."""
+    rows = [
+        {
+            "Model": line["dataset"],
+            "Slices": f"{line['kind']}{'' if line['strength'] is None else ' ' + format(line['strength'], 'g')}",
+            "Number": str(line["slices"]),
+            "Below": f"{line['below']:.3f}",
+            "Without novelty": f"{line['below_without']:.3f}",
+            "Novel": f"{line['novel']:.3f}",
+            "Slice Dice": _figure(line["slice_dice"]),
+        }
+        for line in lines
+    ]
+    sound = [line for line in lines if line["kind"] == "sound"]
+    kept = [
+        f"{line['dataset']}: r = {line['score_r']:.3f} with the novelty in the score, {line['score_r_without']:.3f} without; "
+        f"error {line['mae']:.3f} and {line['mae_without']:.3f}."
+        for line in sound
+    ]
+    return (
+        "The share of slices that scores below the 5th percentile of the model's own test slices (`sound`), with the novelty "
+        "in the score and without it. Strengths are defined in `benchmarks/artefacts.py`.\n\n"
+        f"{markdown(rows)}\n\nSound test slices. {' '.join(kept)}\n"
+    )
 
 
 def _values(per_class: Any) -> list[Any]:
