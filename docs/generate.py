@@ -203,13 +203,13 @@ def _unlike(lines: list[dict[str, Any]]) -> str:
     ]
     sound = [line for line in lines if line["kind"] == "sound"]
     kept = [
-        f"{line['dataset']}: r = {line['score_r']:.3f} with the novelty in the score, {line['score_r_without']:.3f} without; "
+        f"{line['dataset']}: r = {line['score_r']:.3f} with the novelty in it, {line['score_r_without']:.3f} without; "
         f"error {line['mae']:.3f} and {line['mae_without']:.3f}."
         for line in sound
     ]
     return (
-        "The share of slices that scores below the 5th percentile of the model's own test slices (`sound`), with the novelty "
-        "in the score and without it. Strengths are defined in `benchmarks/artefacts.py`.\n\n"
+        "The share of slices that scores below the 5th percentile of the model's own test slices (`sound`), with the "
+        "novelty in the score and without it. Strengths are defined in `benchmarks/artefacts.py`.\n\n"
         f"{markdown(rows)}\n\nSound test slices. {' '.join(kept)}\n"
     )
 

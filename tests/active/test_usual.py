@@ -92,7 +92,7 @@ def test_spoilt_and_foreign_slices_score_near_zero_and_are_told_from_doubtful_on
 
 def test_sound_slices_of_the_study_keep_their_scores(study_folder):
     with Study.open(study_folder) as study:
-        known = study.store.predictions("cycle-001")
+        known = study.store.predictions.of("cycle-001")
         assert np.mean([one.measures["novelty"] <= 1 for one in known]) >= 0.95
 
 

@@ -7,9 +7,11 @@ from scipy import stats
 from askance.config import NetworkConfig
 from askance.learning.architecture import Shape, make_networks
 from askance.learning.fields import Box, centred_box, foreground_box
+from askance.learning.novelty import NOVELTY, Novelty, fit
 from askance.learning.prediction import Predictor, Seen
 from askance.learning.training import train
 from askance.learning.views import VIEWS
+from askance.networks.generator import UNet
 
 NETWORK = NetworkConfig(width=4, discriminator_width=4)
 
@@ -209,3 +211,35 @@ def test_a_network_that_trained_on_whole_slices_predicts_whole_slices(images):
     narrow, wide = (predictor(images, extent).probs for extent in ((9, 32), (SIDE, SIDE)))
     assert np.array_equal(narrow, wide)
     assert (narrow[:, 1] > 0.5).all()
+
+
+def test_novelty_comes_from_the_pass_that_is_made_anyway(trained, images, monkeypatch):
+    """It is that of the traits by themselves, and G runs no more often for it."""
+    calls = []
+    encode = UNet.encode
+    monkeypatch.setattr(UNet, "encode", lambda self, image: calls.append(len(image)) or encode(self, image))
+    plain = _predictor(trained)(images, (SIDE, SIDE))
+    without = len(calls)
+    source = make_data(60, seed=9)[1]
+    learn = _predictor(trained).traits(source.images([f"case/2/{k}" for k in range(60)]), (SIDE, SIDE))
+    states = {**trained, NOVELTY: fit(learn, [f"p{k % 6}" for k in range(60)]).state()}
+    calls.clear()
+    outcome = _predictor(states)(images, (SIDE, SIDE))
+    assert len(calls) == without
+    wanted = Novelty.from_state(states[NOVELTY]).of(_predictor(states).traits(images, (SIDE, SIDE)))
+    np.testing.assert_allclose(outcome.novelty, wanted.numpy(), rtol=1e-3)
+    np.testing.assert_array_equal(outcome.probs, plain.probs)
+    assert plain.novelty is None
+    assert (_predictor(states)(images * 40, (SIDE, SIDE)).novelty > outcome.novelty).all()
+
+
+def test_novelty_does_not_depend_on_the_grid_beyond_the_slice(trained):
+    """A slice of 32 x 32 pixels is the same slice on a grid of 40 x 40."""
+    source = make_data(60, seed=9)[1]
+    images = source.images([f"case/2/{k}" for k in range(60)])
+    wide = np.pad(images, ((0, 0), (0, 0), (4, 4), (4, 4)))
+    near, far = (
+        _predictor(trained, size=size).traits(shown, (SIDE, SIDE)) for size, shown in (((32, 32), images), ((40, 40), wide))
+    )
+    for name in near:
+        torch.testing.assert_close(near[name], far[name], rtol=1e-3, atol=1e-3)

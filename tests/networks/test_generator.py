@@ -84,3 +84,14 @@ def test_a_unet_with_dropout_is_noisy_in_training_and_not_in_prediction():
     assert not torch.equal(net.train()(image), net(image))
     assert torch.equal(net.eval()(image), net(image))
     assert net.state_dict().keys() == UNet(1, 3, 4, depth=2).state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "network", [UNet(1, 2, 4, depth=2, stem=2), Pix2PixUNet(1, 2, 4, (32, 32))], ids=["unet", "pix2pix"]
+)
+def test_a_generator_decodes_what_it_encodes_finest_first(network):
+    image = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        levels = network.eval().encode(image)
+        torch.testing.assert_close(network.decode(levels), network(image))
+    assert [level.shape[2] for level in levels] == sorted((level.shape[2] for level in levels), reverse=True)

@@ -145,7 +145,7 @@ class Predictor:
         return torch.from_numpy(keep_largest(probs.numpy())) if self._seen.one_piece else probs
 
     def _first_view(self, images: Tensor, box: Box) -> tuple[Tensor, Box, dict[str, Tensor]]:
-        """Of ``images``, ``box`` of the grid, as they are: probabilities, where was looked at, and the features' traits."""
+        """Of ``images``, ``box`` of the grid, as they are: probabilities, where was looked at, and traits of features."""
         size = (images.shape[2], images.shape[3])
         whole, field = Box(0, 0, *size), self._field(images, box)
         probs, features = self._first_look(field.cut(images))
