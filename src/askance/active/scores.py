@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 #: Side in pixels of the patches of a score map.
 PATCH = 8
 
-_FALL = 12.0  # of trust, as a power of the novelty
+_FALL = 8.0  # of trust, as a power of the novelty
 
 
 def d_raw(outcome: Outcome) -> Floats | None:
@@ -39,7 +39,7 @@ def slice_scores(outcome: Outcome, preset: str, calibration: Calibration = LEAN)
 
 
 def trust(unlike: Floats) -> Floats:
-    """How far what a model says of a slice may be believed: 1 up to a novelty of 1, a tenth at 1.2, 0.0002 at 2."""
+    """How far what a model says of a slice may be believed: 1 up to a novelty of 1, a quarter at 1.2, 0.004 at 2."""
     return np.asarray(np.maximum(unlike, 1) ** -_FALL, np.float32)
 
 

@@ -26,7 +26,7 @@ _DIRECTIONS = 64  # of largest variance that are kept; what lies beyond counts a
 _QUIET = 0.05  # of the group's mean spread: no trait is taken to vary less
 _USUAL = 0.99  # share of slices of learn, when their patient is left out, that are not novel
 _PARTS = 5  # into which patients are divided to be left out
-_MARGIN = 2.0  # over the root of how many patients there are, beyond what they show: slices of one patient are alike
+_MARGIN = 3.0  # over the root of how many patients there are, beyond what they show: slices of one patient are alike
 _LEAST = 40  # slices, from at least two patients, that tell what is usual
 
 
