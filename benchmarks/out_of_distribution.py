@@ -142,13 +142,19 @@ def _figures(kind: str, strength: float | None, told: Told, low: dict[str, float
         "median_novelty": float(np.median(told.novelty)),
         "median_score": float(np.median(told.score)),
         "slice_dice": float(np.nanmean(told.dice)) if known else None,
-        "score_r": correlate(told.score, told.dice).pearson if known else None,
-        "score_r_without": correlate(told.without, told.dice).pearson if known else None,
+        "score_r": _pearson(told.score, told.dice),
+        "score_r_without": _pearson(told.without, told.dice),
         "mae": mean_absolute_error(told.score, told.dice) if known else None,
         "mae_without": mean_absolute_error(told.without, told.dice) if known else None,
         "seconds": told.seconds,
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def _pearson(scores: NDArray[np.float64], dice: NDArray[np.float64]) -> float | None:
+    """None where nothing varies: JSON has no NaN."""
+    r = correlate(scores, dice).pearson
+    return None if np.isnan(r) else r
 
 
 def _about(study: Study, options: argparse.Namespace) -> dict[str, Any]:

@@ -198,6 +198,7 @@ def _unlike(lines: list[dict[str, Any]]) -> str:
             "Without novelty": f"{line['below_without']:.3f}",
             "Novel": f"{line['novel']:.3f}",
             "Slice Dice": _figure(line["slice_dice"]),
+            "Code": str(line["commit"])[:7],
         }
         for line in lines
     ]

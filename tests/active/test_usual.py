@@ -67,10 +67,12 @@ def rows_of(path):
 
 
 def striped(case):
-    """The image with a spike in its k-space: stripes all over."""
+    """The image with a spike in its k-space, stripes all over, and with rows that are lost."""
     image = image_of(case)
     x, y, _ = np.indices(image.shape)
-    return (image + 40 * np.cos(2 * np.pi * (0.3 * x + 0.2 * y))).astype(np.float32)
+    image = image + 60 * np.cos(2 * np.pi * (0.3 * x + 0.2 * y))
+    image[9:12] = image.min()
+    return image.astype(np.float32)
 
 
 def test_spoilt_and_foreign_slices_score_near_zero_and_are_told_from_doubtful_ones(model, dataset, tmp_path):
