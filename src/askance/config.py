@@ -98,7 +98,7 @@ class TrainingConfig(_Section):
 
     objective: Literal["askance", "pix2pix", "luc"] = "askance"
     epochs: Annotated[int, Field(ge=1)] = 60
-    min_steps: Annotated[int, Field(ge=1)] = 600
+    min_steps: Annotated[int, Field(ge=1)] = 2400  # more steps did more than more labels (docs/log.md)
     max_steps: Annotated[int, Field(ge=1)] = 3600
     batch: Annotated[int, Field(ge=1, le=1024)] = 16
     crop: tuple[int, int] = (96, 96)
