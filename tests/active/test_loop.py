@@ -22,7 +22,7 @@ from askance.report.tables import budget_table
 from askance.store.answers import Answer
 from askance.volumes.layouts import find_dataset
 from askance.volumes.patients import Division
-from made_studies import answer, write_dataset
+from made_studies import answer, truth_of, write_dataset, write_volume
 
 SETTINGS: dict[str, Any] = {
     "expert": "simulated",
@@ -270,6 +270,24 @@ def test_only_a_simulation_may_ask_by_the_truth(make_study: Callable[..., Study]
         assert asked is not None
         truth = {case.id: study.truth(case) for case in study.store.cases("learn")}
         assert all(truth[case][int(index)].any() for case, _, index in (one.split("/") for one in asked.slice_ids))
+
+
+def test_what_nobody_labelled_is_no_true_foreground(tmp_path: Path, tiny_dataset: Path) -> None:
+    header = json.loads((tiny_dataset / "dataset.json").read_text())
+    header["labels"]["ignore"] = 3
+    (tiny_dataset / "dataset.json").write_text(json.dumps(header))
+    for case, known in (("p1", 6), ("p2", 2)):
+        labels = truth_of(case)
+        labels[:, :, known:] = 3
+        write_volume(tiny_dataset / "labelsTr" / f"{case}.nii.gz", labels)
+    (tiny_dataset / "labelsTr" / "p3.nii.gz").unlink()
+    settings = {**SETTINGS, "acquisition": "true-foreground-random", "budget": {"base": 2, "total": 5, "cycles": 1}}
+    settings["budget"] |= {"start": "slices", "slices": ["p1/2/0", "p2/2/0"]}
+    with api.init(tmp_path / "partly", find_dataset(tiny_dataset), settings=settings) as study:
+        api.run(study)
+        query = study.store.query(1)
+        assert query is not None
+        assert set(query.slice_ids) <= {*(f"p1/2/{index}" for index in range(1, 5)), "p2/2/1"}
 
 
 def test_clasp_finds_the_entropies_of_classes_that_it_needs(make_study: Callable[..., Study]) -> None:

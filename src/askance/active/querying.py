@@ -11,7 +11,7 @@ from askance.active.measures import given
 from askance.active.study import Study, by_case
 from askance.config import BudgetConfig
 from askance.errors import UsageError
-from askance.records import Asked, Prediction, Query, slice_id
+from askance.records import IGNORE, Asked, Prediction, Query, slice_id
 
 _QUERY_STREAM = 7  # keeps this file's random numbers apart from those of training with the same seed
 
@@ -97,7 +97,6 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
     ids = {one.id for one in pool}  # the model may have predicted test slices, too
     predictions = {one.slice_id: one for one in study.store.predictions.of(model) if one.slice_id in ids} if model else {}
     truth = _true_foreground(study, ids) if TRUE_FOREGROUND in chooser.needs else {}
-    labelled = by_case([one.slice_id for one in study.store.annotations()])
     candidates = []
     for one in pool:
         prediction = predictions.get(one.id)
@@ -109,7 +108,7 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
                 f"did not give; run `askance rank` first, or choose random or strided"
             )
         wanted = {key: value for key, value in known.items() if key.partition("/")[0] in chooser.needs}
-        candidates.append(Candidate(one.id, one.patient, one.case, one.index, wanted, tuple(labelled.get(one.case, ()))))
+        candidates.append(Candidate(one.id, one.patient, one.case, one.index, wanted))
     return candidates, predictions
 
 
@@ -119,12 +118,15 @@ def _progress(budget: BudgetConfig, cycle: int) -> float:
 
 
 def _true_foreground(study: Study, ids: set[str]) -> dict[str, dict[str, float]]:
-    """Of the pool slices ``ids``, the share of pixels that is foreground in truth."""
-    found: dict[str, dict[str, float]] = {}
-    for case, indices in by_case(sorted(ids)).items():
-        shares = (study.truth(study.store.case(case)) > 0).mean((1, 2))
-        names = {index: slice_id(case, study.config.grid.axis, index) for index in indices}
-        found |= {name: {TRUE_FOREGROUND: float(shares[index])} for index, name in names.items()}
+    """Of the pool slices ``ids``, the share of pixels that is foreground in truth; 0 where nobody labelled them."""
+    found = {one: {TRUE_FOREGROUND: 0.0} for one in ids}
+    for case_id, indices in by_case(sorted(ids)).items():
+        case = study.store.case(case_id)
+        if case.label is not None:
+            truth = study.truth(case)
+            shares = ((truth > 0) & (truth != IGNORE)).mean((1, 2))
+            names = {slice_id(case_id, study.config.grid.axis, index): index for index in indices}
+            found |= {name: {TRUE_FOREGROUND: float(shares[index])} for name, index in names.items()}
     return found
 
 
