@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from askance.active.label_sets import training_data
-from askance.active.measures import expected_dice, foreground_entropy, foreground_information
+from askance.active.measures import expected_dice, foreground_entropy, foreground_information, pixel_entropy
 from askance.active.ranking import predict_case
 from askance.active.study import Study
 from askance.config import NetworkConfig, TrainingConfig
@@ -71,8 +71,8 @@ def passes(study: Study, model: Model, states: States, case: Case, network: Netw
 def said_by(members: Floats, labels: NDArray[np.uint8], classes: int) -> Iterator[tuple[str, Floats]]:
     """Measures (D,) by name of the slices whose prediction is ``labels`` (D, H, W), higher where Dice should be higher."""
     mean = members.mean(0)
-    entropies = np.stack([_entropy(one) for one in members])
-    information = np.maximum(_entropy(mean) - entropies.mean(0), 0)
+    entropies = np.stack([pixel_entropy(one) for one in members])
+    information = np.maximum(pixel_entropy(mean) - entropies.mean(0), 0)
     yield "entropy", -foreground_entropy(mean)
     yield "bald", -foreground_information(mean, information)
     yield "expected_dice", expected_dice(mean)
@@ -88,8 +88,3 @@ def _one_view(study: Study, model: Model, states: States, case: Case, network: N
 def _predictor(study: Study, model: Model, states: States, network: NetworkConfig) -> Predictor:
     one_view: TrainingConfig = study.config.training.model_copy(update={"views": 1})
     return Predictor(states, study.shape, network, one_view, Seen.from_info(model.info))
-
-
-def _entropy(probs: Floats) -> Floats:
-    entropy: Floats = -(probs * np.log(np.maximum(probs, 1e-8))).sum(1) / np.log(probs.shape[1])
-    return entropy

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from askance.active.scores import PATCH
+from askance.active.scores import pooled
 from askance.metrics.bootstrap import hierarchical_bootstrap
 from askance.metrics.correlation import correlate
 from askance.metrics.ranking import auroc, worst_found
@@ -43,28 +43,19 @@ class Patches:
 
     def add(self, labels: NDArray[np.uint8], truth: NDArray[np.uint8], maps: Mapping[str, Floats]) -> None:
         """Those of slices (D, H, W); ``maps`` are (D, h, w) a patch, or (D, H, W) a pixel."""
-        differs = pooled((labels != truth).astype(np.float32))
+        differs = pooled((labels != truth).astype(np.float32), beyond=0.0)
         foreground = (labels > 0) | (truth > 0)
         for index in np.flatnonzero(foreground.any((1, 2))):
             distance = distance_transform_edt(~foreground[index])
-            near = pooled(-distance[None].astype(np.float32), np.max)[0] >= -NEAR
+            near = pooled(distance[None].astype(np.float32), np.min, beyond=np.inf)[0] <= NEAR
             self.wrong.append(differs[index][near] > WRONG)
             for name, said in maps.items():
-                self.said[name].append((said if said.shape == differs.shape else pooled(said))[index][near])
+                self.said[name].append((said if said.shape == differs.shape else pooled(said, beyond=0.0))[index][near])
 
     def aurocs(self) -> dict[str, float]:
         """How well each map tells wrong patches from right ones."""
         wrong = np.concatenate(self.wrong)
         return {name: auroc(-np.concatenate(said), wrong) for name, said in self.said.items()}
-
-
-def pooled(image: Floats, how: Any = np.mean) -> Floats:
-    """(D, h, w) of (D, H, W): one value a patch of PATCH pixels; beyond the edge the last pixels are repeated."""
-    depth, height, width = image.shape
-    rows, columns = -(-height // PATCH), -(-width // PATCH)
-    padded = np.pad(image, ((0, 0), (0, rows * PATCH - height), (0, columns * PATCH - width)), mode="edge")
-    found: Floats = how(padded.reshape(depth, rows, PATCH, columns, PATCH), axis=(2, 4)).astype(np.float32)
-    return found
 
 
 def figures(rows: Sequence[Row], measure: str, in_units_of_dice: bool, rng: np.random.Generator) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from score_figures import Patches, Row, figures, gain
 
 from askance import api
 from askance.active.environment import describe_environment
-from askance.active.measures import MEASURES, measures_of
+from askance.active.measures import MEASURES, measures_of, pixel_entropy
 from askance.active.ranking import judge_of, predict_case
 from askance.active.scores import confidence_map, d_raw, slice_scores
 from askance.active.study import Study
@@ -151,7 +151,7 @@ def _look(
                 ("mc_dropout", passes(study, model, noisy, case, with_dropout, seed)),
             ):
                 said |= {f"{name}_{what}": value for what, value in said_by(probs, outcome.labels(), len(config.classes))}
-                maps[name] = -_entropy_map(probs.mean(0))
+                maps[name] = -pixel_entropy(probs.mean(0))
         _add(study, case, chosen, outcome, said, rows[case.split], seed)
         truth = study.to_grid(study.truth(case), case)
         picked = {name: one[chosen] for name, one in maps.items()}
@@ -165,7 +165,7 @@ def _said(study: Study, model: Model, outcome: Outcome) -> tuple[dict[str, Any],
     said = measures_of(outcome, MEASURES)
     said = {name: -values if name in HIGH_IS_BAD else values for name, values in said.items()}
     said["score"] = slice_scores(outcome, judge.preset, judge.calibration)
-    maps = {"score": confidence_map(outcome.probs).astype(np.float32), "entropy": -_entropy_map(outcome.probs)}
+    maps = {"score": confidence_map(outcome.probs).astype(np.float32), "entropy": -pixel_entropy(outcome.probs)}
     raw = d_raw(outcome)
     if raw is not None and outcome.patch_logits is not None and outcome.judged is not None:
         said["d_raw"] = raw
@@ -175,10 +175,6 @@ def _said(study: Study, model: Model, outcome: Outcome) -> tuple[dict[str, Any],
         part[...] = outcome.patch_logits[:, rows[:, None], columns]
         maps["d_raw"] = verdicts
     return said, maps
-
-
-def _entropy_map(probs: Any) -> Any:
-    return -(probs * np.log(np.maximum(probs, 1e-8))).sum(1)
 
 
 def _add(

@@ -16,10 +16,9 @@ from askance.active.measures import CLASS_MEASURES, MEASURES
 from askance.active.uncertainty import ClaspPE, Extreme, StochasticBatches
 from askance.errors import UsageError
 
-__all__ = ["ACQUISITIONS", "ALWAYS", "Acquisition", "Candidate", "acquisition"]
+__all__ = ["ACQUISITIONS", "Acquisition", "Candidate", "acquisition"]
 
-#: What ``needs`` may hold beside the names in measures.MEASURES and CLASS_MEASURES.
-ALWAYS = frozenset({"score", "d_raw", TRUE_FOREGROUND})
+_KNOWN = frozenset({"score", "d_raw", TRUE_FOREGROUND, *MEASURES, *CLASS_MEASURES})  # what ``needs`` may hold
 
 ACQUISITIONS: dict[str, Acquisition] = {
     "score": Extreme("score"),
@@ -60,7 +59,7 @@ def _by_name(name: str) -> Acquisition:
         raise UsageError(f"acquisition {name!r} is not known; wanted one of {known}")
     found = brought[name].load()
     made = found() if isinstance(found, type) else found
-    unknown: frozenset[str] = frozenset(getattr(made, "needs", ())) - ALWAYS - MEASURES.keys() - CLASS_MEASURES.keys()
+    unknown: frozenset[str] = frozenset(getattr(made, "needs", ())) - _KNOWN
     if not isinstance(made, Acquisition) or unknown:
         what = f"it needs {sorted(unknown)}, which ranking does not compute" if unknown else "it has no needs or no select"
         raise UsageError(f"acquisition {name!r} of {brought[name].value} cannot be used: {what}")

@@ -11,17 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pool slice as an acquisition sees it: who and where it is, and the measures asked for, by name.
-
-    ``labelled`` are the indices of its case's slices that carry a label.
-    """
+    """A pool slice as an acquisition sees it: who and where it is, and the measures asked for, by name."""
 
     slice_id: str
     patient: str
     case: str
     index: int
     measures: Mapping[str, float] = field(default_factory=dict)
-    labelled: tuple[int, ...] = ()
 
 
 @runtime_checkable

@@ -40,22 +40,28 @@ def expected_dice(probs: Floats) -> Floats:
     return scores
 
 
+def pixel_entropy(probs: Floats) -> Floats:
+    """Predictive entropy (D, H, W) in units of log K."""
+    entropy: Floats = -(probs * np.log(np.maximum(probs, 1e-8))).sum(1) / np.log(probs.shape[1])
+    return entropy
+
+
 def foreground_entropy(probs: Floats) -> Floats:
     """Mean predictive entropy, in units of log K, over the pixels where foreground is likelier than 0.05; 0 where none."""
     seen = probs[:, 0] < 0.95
-    total: Floats = (_entropy(probs) * seen).sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
+    total: Floats = (pixel_entropy(probs) * seen).sum((1, 2)) / np.maximum(seen.sum((1, 2)), 1)
     return total.astype(np.float32)
 
 
 def total_entropy(probs: Floats) -> Floats:
     """Sum over the pixels of the predictive entropy, in units of log K: large where much is doubtful, not where all is."""
-    total: Floats = _entropy(probs).sum((1, 2)).astype(np.float32)
+    total: Floats = pixel_entropy(probs).sum((1, 2)).astype(np.float32)
     return total
 
 
 def class_entropy(probs: Floats) -> Floats:
     """(D, K - 1): for each foreground class the sum over the pixels of entropy times that class's probability (ClaSP-PE)."""
-    total: Floats = (_entropy(probs)[:, None] * probs[:, 1:]).sum((2, 3)).astype(np.float32)
+    total: Floats = (pixel_entropy(probs)[:, None] * probs[:, 1:]).sum((2, 3)).astype(np.float32)
     return total
 
 
@@ -113,12 +119,6 @@ def at_end(probs: Floats, which: int) -> Floats:
 def novelty(outcome: Outcome) -> Floats:
     """How unlike the slices of learn each slice is, beyond 1 unlike any; 0 from a model that cannot tell."""
     return np.zeros(len(outcome.probs), np.float32) if outcome.novelty is None else outcome.novelty
-
-
-def _entropy(probs: Floats) -> Floats:
-    """(D, H, W) in units of log K."""
-    entropy: Floats = -(probs * np.log(np.maximum(probs, 1e-8))).sum(1) / np.log(probs.shape[1])
-    return entropy
 
 
 def _seen(outcome: Outcome) -> Floats:

@@ -5,6 +5,8 @@ All take the slices of a case, (D, K, H, W) float32 probabilities over K classes
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,7 +54,7 @@ def score_maps(outcome: Outcome, preset: str) -> NDArray[np.float16]:
 
 def confidence_map(probs: Floats) -> NDArray[np.float16]:
     """Patch score map (D, h, w) in [0, 1]: expected share of right pixels in each patch of PATCH pixels."""
-    return _patch_means(probs.max(1)).astype(np.float16)
+    return pooled(probs.max(1)).astype(np.float16)
 
 
 def verdict_map(patch_logits: Floats) -> NDArray[np.float16]:
@@ -66,9 +68,10 @@ def enlarged(score_maps: NDArray[np.float16], size: tuple[int, ...]) -> Floats:
     return score_maps[..., rows[:, None], columns].astype(np.float32)
 
 
-def _patch_means(image: Floats) -> Floats:
+def pooled(image: Floats, how: Callable[..., Floats] = np.mean, beyond: float = 1.0) -> Floats:
+    """One value (D, h, w) for each patch of PATCH pixels of ``image`` (D, H, W); pixels past the edge are ``beyond``."""
     depth, height, width = image.shape
     rows, columns = -(-height // PATCH), -(-width // PATCH)
-    padded = np.pad(image, ((0, 0), (0, rows * PATCH - height), (0, columns * PATCH - width)), constant_values=1.0)
-    means: Floats = padded.reshape(depth, rows, PATCH, columns, PATCH).mean((2, 4))
-    return means
+    edges = ((0, 0), (0, rows * PATCH - height), (0, columns * PATCH - width))
+    padded = np.pad(image, edges, constant_values=beyond)
+    return how(padded.reshape(depth, rows, PATCH, columns, PATCH), axis=(2, 4))
