@@ -19,7 +19,9 @@ from typing import Any
 from folds import fold_of, parse_fold
 
 from askance import api
+from askance.active.acquisition import acquisition
 from askance.active.study import Study
+from askance.errors import UsageError
 from askance.terminal import Bars
 from askance.volumes.layouts import find_dataset
 
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="studies live here until the results are in")
-    parser.add_argument("--methods", nargs="+", default=list(_SHOWN), help="acquisitions, full, paper, base")
+    parser.add_argument("--methods", nargs="+", type=_method, default=list(_SHOWN), help="acquisitions, full, paper, base")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fold", type=parse_fold, help="K/N: hold out a part of learn's patients in the place of test")
     parser.add_argument("--base", type=float, default=0.025)
@@ -51,6 +53,16 @@ def main() -> None:
         for method in options.methods:
             if not _done(options, method, seed):
                 _write(options, method, seed, _study(options, method, seed))
+
+
+def _method(name: str) -> str:
+    """``name`` if it can be run: told before anything is trained."""
+    try:
+        if name not in _OTHER_STARTS:
+            acquisition(name)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
 
 
 def _study(options: argparse.Namespace, method: str, seed: int) -> Study:
