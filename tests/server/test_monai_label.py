@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from served import Served
 
 from askance.active.study import Study

@@ -34,7 +34,8 @@ class PatchGAN(nn.Module):
 
     def forward(self, image: Tensor, label_map: Tensor) -> Tensor:
         """Logits, high where the pair looks real."""
-        return self.layers(torch.cat([image, label_map], dim=1))  # type: ignore[no-any-return]
+        patch_logits: Tensor = self.layers(torch.cat([image, label_map], dim=1))
+        return patch_logits
 
 
 def strided_layers(side: int) -> int:

@@ -224,7 +224,7 @@ def version_plane(store: Store, place: Place, one: Annotation) -> bytes:
 
 
 def _nifti(volume: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
-    image = nib.Nifti1Image(volume, affine)  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image(volume, affine)
     low, high = np.percentile(volume[:: max(1, volume.shape[0] // 128), :: max(1, volume.shape[1] // 128)], _WINDOW)
     image.header["cal_min"], image.header["cal_max"] = low, max(high, low + 1e-3)
     data: bytes = image.to_bytes()

@@ -28,7 +28,7 @@ class Display:
     def of(cls, affine: ArrayLike, shape: Sequence[int], file_axis: int) -> Display:
         """The display of a volume of ``shape`` with ``affine``, whose slices lie along ``file_axis``."""
         matrix = np.asarray(affine, np.float64)
-        orientation = nib.io_orientation(matrix)  # type: ignore[no-untyped-call]
+        orientation = nib.io_orientation(matrix)
         return cls(np.asarray(orientation, np.float64), matrix, (shape[0], shape[1], shape[2]), file_axis)
 
     @property
@@ -44,13 +44,13 @@ class Display:
     def to_volume(self, planes: NDArray[Any]) -> NDArray[Any]:
         """Neighbouring slices (n, h, w) of the file as a display volume (X, Y, Z)."""
         volume = np.moveaxis(planes, 0, self.file_axis)
-        turned: NDArray[Any] = nib.orientations.apply_orientation(volume, self.orientation)  # type: ignore[no-untyped-call]
+        turned: NDArray[Any] = nib.orientations.apply_orientation(volume, self.orientation)
         return turned
 
     def from_volume(self, volume: NDArray[Any]) -> NDArray[Any]:
         """The inverse of ``to_volume``."""
-        back = nib.orientations.ornt_transform(_AS_IS, self.orientation)  # type: ignore[no-untyped-call]
-        turned = nib.orientations.apply_orientation(volume, back)  # type: ignore[no-untyped-call]
+        back = nib.orientations.ornt_transform(_AS_IS, self.orientation)
+        turned = nib.orientations.apply_orientation(volume, back)
         planes: NDArray[Any] = np.moveaxis(turned, self.file_axis, 0)
         return planes
 
@@ -69,7 +69,7 @@ class Display:
         shape[self.file_axis] = count
         begin = self.affine.copy()
         begin[:3, 3] += self.affine[:3, self.file_axis] * first
-        turn = nib.orientations.inv_ornt_aff(self.orientation, tuple(shape))  # type: ignore[no-untyped-call]
+        turn = nib.orientations.inv_ornt_aff(self.orientation, tuple(shape))
         moved: NDArray[np.float64] = begin @ turn
         return moved
 

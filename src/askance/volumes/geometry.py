@@ -52,7 +52,7 @@ def axis_named(name: str, affine: ArrayLike) -> int:
         return int(name)
     if name not in PLANES:
         raise UsageError(f"axis {name!r} is not known; wanted 0, 1, 2 (axes of the file), axial, coronal or sagittal")
-    patient_axes = nib.io_orientation(np.asarray(affine, dtype=np.float64))[:, 0]  # type: ignore[no-untyped-call]
+    patient_axes = nib.io_orientation(np.asarray(affine, dtype=np.float64))[:, 0]
     return int(np.flatnonzero(patient_axes == PLANES[name])[0])
 
 

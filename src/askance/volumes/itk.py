@@ -3,9 +3,6 @@
 SimpleITK's arrays are (z, y, x); ours are in file order (x, y, z). Messages never quote ITK's: they may hold header text.
 """
 
-# mypy: allow-untyped-calls
-# (SimpleITK has no complete types.)
-
 from __future__ import annotations
 
 import zlib
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from askance.errors import FormatError

@@ -4,9 +4,6 @@ Messages never quote the header's texts or nibabel's: both may hold a patient's 
 of another and nothing else of it: no description, no extensions.
 """
 
-# mypy: allow-untyped-calls
-# (nibabel has no complete types.)
-
 from __future__ import annotations
 
 import gzip

@@ -1,7 +1,7 @@
 """The image keeps a good label, mends a ragged one, and leaves what it says nothing of."""
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from askance.baselines.atlas.grid import to_itk

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from made_hearts import heart_image, heart_labels
 from scipy.ndimage import binary_dilation
 

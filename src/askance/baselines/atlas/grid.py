@@ -4,14 +4,12 @@ The scanner's position and orientation take no part: directions are the identity
 that data whose affines are not to be trusted (ACDC) register as well as others. All cases must lie in one file order.
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 

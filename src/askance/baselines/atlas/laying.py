@@ -3,16 +3,13 @@
 Knows atlases and images; does not know folders.
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
-
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from askance.baselines.atlas.fusion import fuse

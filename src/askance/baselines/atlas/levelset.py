@@ -4,15 +4,13 @@ A voxel's speed is the log odds of its class: what the atlases say there, times 
 in this very volume. The curve's curvature keeps the outline smooth. Solver: ITK's sparse field (Whitaker 1998).
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 

@@ -3,8 +3,6 @@
 Knows files and geometry; does not know how a target is matched or segmented.
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
 from __future__ import annotations
 
 import json
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from askance.baselines.atlas.grid import Triple, coarsened, cut, evened, finest, to_array, to_itk, window

@@ -4,15 +4,13 @@ Normalised cross-correlation (Lewis 1995) at every place, so that no start and n
 does not hold together is a failed localisation and said so; it is not repaired here.
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.fft import irfftn, next_fast_len, rfftn
 

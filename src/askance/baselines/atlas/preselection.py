@@ -3,15 +3,13 @@
 First by the correlation of the localisation, then by that of the hearts after an affine registration at low resolution.
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 

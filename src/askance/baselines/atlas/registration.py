@@ -4,8 +4,6 @@ Correlation over every voxel of a mask, none drawn at random, summed by one thre
 The images are evened (``grid.evened``) before. Knows images; does not know labels.
 """
 
-# mypy: allow-untyped-calls, disable-error-code="no-any-return"
-# (SimpleITK has no complete types.)
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from askance.baselines.atlas.grid import THICK
@@ -131,8 +129,9 @@ def _mesh(target: sitk.Image, settings: RegistrationSettings) -> list[int]:
 def _run(method: sitk.ImageRegistrationMethod, target: sitk.Image, atlas: sitk.Image) -> sitk.Transform | None:
     """The transform found; None where the images came to overlap too little, which ITK's metric tells by raising."""
     try:
-        return method.Execute(target, atlas)
+        found: sitk.Transform = method.Execute(target, atlas)
     except RuntimeError as error:
         if any(words in str(error) for words in _NO_OVERLAP):
             return None
         raise
+    return found

@@ -213,7 +213,7 @@ def _built_beside(out: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
-    image: Any = nib.Nifti1Image(voxels, affine)  # type: ignore[no-untyped-call]
+    image: Any = nib.Nifti1Image(voxels, affine)
     image.header.set_xyzt_units("mm")
     nib.save(image, path)
     _flush(path)
