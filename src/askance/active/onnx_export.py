@@ -16,8 +16,9 @@ from askance import __version__
 from askance.active.finished import model_to_export
 from askance.active.study import Study
 from askance.errors import StudyError, TrainingError, UsageError
-from askance.learning.architecture import make_networks
+from askance.learning.architecture import make_generator
 from askance.learning.checkpoints import load_weights
+from askance.networks.generator import Generator
 from askance.records import Model
 from askance.volumes.normalisation import VERSION
 from askance.volumes.writing import replacing
@@ -51,7 +52,7 @@ def export_onnx(study: Study, out: Path, model: str | None = None) -> Path:
         raise StudyError(f"{out}: cannot be written ({error.strerror}); name another place") from None
     with replacing(out) as draft:
         _export(network, study, free, draft)
-        _describe(onnx, draft, study, chosen, int(network.stride))  # type: ignore[arg-type]
+        _describe(onnx, draft, study, chosen, network.stride)
         _compare(runtime, draft, network, study, free)
     return out
 
@@ -65,10 +66,10 @@ def _packages() -> tuple[ModuleType, ModuleType]:
     return onnx, onnxruntime
 
 
-def _generator(study: Study, model: Model) -> tuple[nn.Module, bool]:
+def _generator(study: Study, model: Model) -> tuple[Generator, bool]:
     """G on the CPU, ready to predict, and whether it takes slices of other sizes than the grid's."""
     states, _ = load_weights(study.store.model_folder(model.id))
-    network = make_networks(study.shape, study.config.network, study.config.training)["G"]
+    network = make_generator(study.shape, study.config.network)
     network.load_state_dict(states["G"])
     return network.eval(), study.config.network.generator == "unet"
 
@@ -113,9 +114,9 @@ def _describe(onnx: Any, path: Path, study: Study, model: Model, stride: int) ->
     onnx.save(written, path)
 
 
-def _compare(runtime: Any, path: Path, network: nn.Module, study: Study, free: bool) -> None:
+def _compare(runtime: Any, path: Path, network: Generator, study: Study, free: bool) -> None:
     rows, columns = study.shape.size
-    size = (rows + int(network.stride), columns) if free else (rows, columns)  # type: ignore[arg-type]
+    size = (rows + network.stride, columns) if free else (rows, columns)
     images = np.random.default_rng(0).normal(size=(2, study.shape.channels, *size)).astype(np.float32)
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = session.run(["logits"], {"image": images})[0]

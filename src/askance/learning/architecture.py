@@ -9,7 +9,7 @@ from torch import nn
 from askance.config import NetworkConfig, TrainingConfig
 from askance.errors import ConfigError
 from askance.networks.discriminator import PatchGAN
-from askance.networks.generator import Pix2PixUNet, UNet
+from askance.networks.generator import Generator, Pix2PixUNet, UNet
 
 _LARGE = 96  # pixels from which a slice is worked on in blocks of 2 x 2
 _NARROWEST = 4  # channels at full size
@@ -31,17 +31,29 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
         ConfigError: a grid or crop that G cannot be made for.
     """
     crop_size(shape, network, training)
-    networks: dict[str, nn.Module] = {
-        "G": _unet(shape, network)
-        if network.generator == "unet"
-        else Pix2PixUNet(shape.channels, shape.classes, network.width, shape.size)
-    }
+    networks: dict[str, nn.Module] = {"G": make_generator(shape, network)}
     if training.adversarial > 0:
-        networks["D"] = PatchGAN(shape.channels, shape.classes, network.discriminator_width, shape.size)
+        networks["D"] = make_discriminator(shape, network)
     if network.generator == "pix2pix":
         for module in networks.values():
             module.apply(_isola_weights)
     return networks
+
+
+def make_generator(shape: Shape, network: NetworkConfig) -> Generator:
+    """G for weights that were trained, at torch's own start.
+
+    Raises:
+        ConfigError: a grid that pix2pix's G cannot be made for.
+    """
+    if network.generator == "unet":
+        return _unet(shape, network)
+    return Pix2PixUNet(shape.channels, shape.classes, network.width, shape.size)
+
+
+def make_discriminator(shape: Shape, network: NetworkConfig) -> PatchGAN:
+    """D for weights that were trained, at torch's own start."""
+    return PatchGAN(shape.channels, shape.classes, network.discriminator_width, shape.size)
 
 
 def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> tuple[int, int]:

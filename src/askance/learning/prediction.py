@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,16 +18,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
-from askance.learning.architecture import Shape, crop_size, make_networks
-from askance.learning.fabric import make_fabric
+from askance.learning.architecture import Shape, crop_size, make_discriminator, make_generator
+from askance.learning.fabric import in_memory_order, make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.novelty import NOVELTY, Novelty
 from askance.learning.pieces import keep_largest
 from askance.learning.task import States
 from askance.learning.traits import feature_traits, image_traits
 from askance.learning.views import VIEWS, View
+from askance.networks.discriminator import PatchGAN
+from askance.networks.generator import Generator
 
 _BATCH_PIXELS = 16 * 256 * 256
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -88,15 +92,15 @@ class Predictor:
         self._views = training.views
         # A network that saw nothing but whole slices has learnt where in the frame things are.
         self._fixed = crop_size(shape, network, training) == shape.size
-        modules = make_networks(shape, network, training)
-        self._networks = {name: self._ready(modules[name], states[name]) for name in modules if name in states}
-        self._stride = int(modules["G"].stride) if not self._fixed else 1  # type: ignore[arg-type]
+        self._generator = self._ready(make_generator(shape, network), states["G"])
+        self._discriminator = self._ready(make_discriminator(shape, network), states["D"]) if "D" in states else None
+        self._stride = 1 if self._fixed else self._generator.stride
         self._novelty = Novelty.from_state(states[NOVELTY]) if NOVELTY in states else None
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> Generator:
         """G, in the mode for prediction."""
-        return self._networks["G"]
+        return self._generator
 
     def __call__(self, images: NDArray[np.float32], extent: tuple[int, int]) -> Outcome:
         """Predict the slices ``images`` (D, C, H, W) of one case, which cover ``extent`` rows and columns of the grid."""
@@ -110,7 +114,8 @@ class Predictor:
                 agreement = self._add_views(seen, probs, information, near)
                 probs = self._whole(probs)
             judged = near or Box(0, 0, *seen.shape[2:])
-            patches = self._patches(judged.cut(seen), judged.cut(probs)) if "D" in self._networks else None
+            critic = self._discriminator
+            patches = self._patches(critic, judged.cut(seen), judged.cut(probs)) if critic else None
         return Outcome(
             put_back(probs, box, size),
             agreement.numpy(),
@@ -126,7 +131,7 @@ class Predictor:
         seen, box = self._covered(images, extent)
         with torch.inference_mode(), self._fabric.autocast():
             part = self._field(seen, box).cut(seen)
-            features = [feature_traits(self._networks["G"].encode(one)) for one in self._parts(part)]  # type: ignore[operator]
+            features = [feature_traits(self._generator.encode(one)) for one in self._parts(part)]
         return _joined(features) | _image_traits(images, extent)
 
     def _covered(self, images: NDArray[np.float32], extent: tuple[int, int]) -> tuple[Tensor, Box]:
@@ -155,18 +160,18 @@ class Predictor:
 
     def _first_look(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Probabilities of ``images`` as they are, and the features' traits where they are asked for."""
-        generator, probs, features = self._networks["G"], [], []
+        probs, features = [], []
         for part in self._parts(images):
-            levels = generator.encode(part)  # type: ignore[operator]
+            levels = self._generator.encode(part)
             if self._novelty:
                 features.append(feature_traits(levels))
-            probs.append(generator.decode(levels).float().softmax(1).cpu())  # type: ignore[operator]
+            probs.append(self._generator.decode(levels).float().softmax(1).cpu())
         return self._whole(torch.cat(probs)), _joined(features)
 
-    def _ready(self, module: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+    def _ready(self, module: _Network, state: dict[str, Tensor]) -> _Network:
         module.load_state_dict(state)
-        module = module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return self._fabric.to_device(module)
+        self._fabric.to_device(in_memory_order(module.eval(), torch.channels_last))  # both in place
+        return module
 
     def _near(self, probs: Tensor) -> Box | None:
         """Where the views after the first, and D, look: a box around the foreground in sight."""
@@ -184,12 +189,12 @@ class Predictor:
         return torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
 
     def _probs(self, images: Tensor, view: View) -> Tensor:
-        logits = (self._networks["G"](view.of(part)).float() for part in self._parts(images))
+        logits = (self._generator(view.of(part)).float() for part in self._parts(images))
         return torch.cat([view.back(part.softmax(1)).cpu() for part in logits])
 
-    def _patches(self, images: Tensor, probs: Tensor) -> Tensor:
+    def _patches(self, discriminator: PatchGAN, images: Tensor, probs: Tensor) -> Tensor:
         parts = zip(self._parts(images), self._parts(probs))
-        return torch.cat([self._networks["D"](image, part).float()[:, 0].cpu() for image, part in parts])
+        return torch.cat([discriminator(image, part).float()[:, 0].cpu() for image, part in parts])
 
     def _parts(self, images: Tensor) -> Iterator[Tensor]:
         """Pieces of a size that fits the caches, on the device, channels last."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from askance.learning.checkpoints import load_progress, restore, save_progress
-from askance.learning.fabric import make_fabric
+from askance.learning.fabric import in_memory_order, make_fabric
 from askance.learning.plateau import Curve, Plateau
 from askance.learning.task import States, Task
 
@@ -78,7 +78,7 @@ def _set_up(training: Underway, name: str, module: nn.Module, task: Task, tensor
     if tensors is not None:
         prefix = f"{name}."
         module.load_state_dict({key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)})
-    module = module.train().to(memory_format=task.memory_format)  # type: ignore[call-overload]
+    module = in_memory_order(module.train(), task.memory_format)
     training.networks[name], training.optimizers[name] = training.fabric.setup(module, task.optimizer(module))
     if task.average:
         training.averages[name] = {key: value.detach().clone() for key, value in module.state_dict().items()}

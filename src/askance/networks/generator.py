@@ -108,6 +108,10 @@ class Pix2PixUNet(nn.Module):
         return x
 
 
+#: Either, as who predicts with it sees it: ``encode``, ``decode`` and ``stride``.
+Generator = UNet | Pix2PixUNet
+
+
 def pix2pix_depth(size: tuple[int, int]) -> int:
     """How often both sides can be halved before one of them is odd or 1."""
     depth = 0
