@@ -9,6 +9,7 @@ from askance.errors import UsageError
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from askance.volumes.found import Found
@@ -61,16 +62,12 @@ def data_options(parser: argparse.ArgumentParser, positional: bool = False, draw
         parser.set_defaults(test_share=0.0)
 
 
-def found_of(arguments: argparse.Namespace) -> Found:
-    """The data set that the options name."""
+def found_of(arguments: argparse.Namespace, classes: Sequence[str] | None) -> Found:
+    """The data set that the options name, its classes called ``classes`` where the layout has no names."""
     from askance.volumes.layouts import find_dataset
 
     return find_dataset(
-        arguments.data,
-        images=arguments.images,
-        labels=arguments.labels,
-        classes=arguments.classes,
-        fold=arguments.fold,
+        arguments.data, images=arguments.images, labels=arguments.labels, classes=classes, fold=arguments.fold
     )
 
 

@@ -114,6 +114,10 @@ def test_a_killed_experiment_goes_on_and_keeps_the_lines_it_had(tmp_path: Path) 
         ({"shares": "ten"}, "--shares ten: wanted numbers, as 10,20,50 or 10,20,...,90"),
         ({"shares": "10,...,90"}, "wanted numbers"),
         ({"shares": "10,20,...,5"}, "wanted numbers"),
+        ({"seeds": "nan"}, "--seeds nan: nan is not a whole number"),
+        ({"cycles": "1.5"}, "--cycles 1.5: 1.5 is not a whole number"),
+        ({"run-folds": "inf"}, "--run-folds inf: inf is not a whole number"),
+        ({"settings": '{"paper": 3}'}, "paper is no table; wanted"),
         ({"methods": "unet"}, "method 'unet' is not known"),
         ({"acquisitions": "best"}, "acquisition 'best' is not known"),
         ({"folds": "5"}, "5 folds asked for and there are 4 patients"),
@@ -140,6 +144,30 @@ def test_misuse_is_told_in_one_message_before_anything_runs(
     assert message in error
     assert error.count("askance: ") == 1
     assert not (tmp_path / "lines.jsonl").exists()
+
+
+def test_places_that_cannot_be_written_are_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = write_patients(tmp_path / "hearts")
+    (tmp_path / "file").touch()
+    for option, place, message in (
+        ("out", dataset, "hearts: is a folder; wanted a file for the lines"),
+        ("out", tmp_path / "file" / "lines.jsonl", "file: cannot be made"),
+        ("work", tmp_path / "file", "cannot be made (Not a directory); name a folder of yours as --work"),
+    ):
+        assert main(arguments(dataset, tmp_path, **{option: str(place)})) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "learn" not in error.replace("learn from", "")
+    assert not (tmp_path / "lines.jsonl").exists()
+
+
+def test_a_grid_that_cannot_be_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = write_patients(tmp_path / "hearts")
+    assert main([*arguments(dataset, tmp_path), "--size", "2", "32"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("askance: ")]
+    assert "size.0: Input should be greater than or equal to 8 (found 2); name another" in line
 
 
 def test_an_ellipsis_goes_on_by_the_step_before_it() -> None:

@@ -182,6 +182,20 @@ def test_what_a_kill_left_of_a_last_line_is_cut_off_and_other_damage_is_told(tmp
         Results(path)
 
 
+def test_a_whole_last_line_without_its_end_is_kept_and_a_file_of_something_else_is_left_alone(tmp_path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"trial": "a"}\n{"trial": "b"}')
+    results = Results(path)
+    results.append({"trial": "c"})
+    assert [line["trial"] for line in results.lines] == ["a", "b", "c"]
+    assert Results(path).lines == results.lines
+    for other in ("notes of somebody", '{\n "name": "a data set"\n}', '{"trial"\n{"trial": "b", "di'):
+        path.write_text(other)
+        with pytest.raises(FormatError, match="lines.jsonl:1: not a line of JSON"):
+            Results(path)
+        assert path.read_text() == other
+
+
 def test_one_process_at_a_time_runs_an_experiment(tmp_path) -> None:
     with alone_in(tmp_path), pytest.raises(StudyBusy, match="another process"), alone_in(tmp_path):
         pass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from askance.commands.printing import opened, print_json, progress_bars
 from askance.errors import UsageError
-from askance.options import command, data_options, division_of, json_option, study_argument
+from askance.options import command, data_options, division_of, found_of, json_option, study_argument
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
 if TYPE_CHECKING:
@@ -107,15 +107,15 @@ def _tell(done: int, total: int, line: dict[str, Any]) -> None:
 def _plan(arguments: Arguments) -> Plan:
     from askance.evaluation.plan import Plan
 
-    folds = _numbers("--run-folds", arguments.run_folds) if arguments.run_folds else range(arguments.folds)
+    folds = _counts("--run-folds", arguments.run_folds) if arguments.run_folds else tuple(range(arguments.folds))
     return Plan(
         methods=_names(arguments.methods),
-        folds=tuple(int(fold) for fold in folds),
+        folds=folds,
         shares=tuple(share / 100 for share in _numbers("--shares", arguments.shares) if share not in (0, 100)),
         acquisitions=_names(arguments.acquisitions),
-        seeds=tuple(int(seed) for seed in _numbers("--seeds", arguments.seeds)),
+        seeds=_counts("--seeds", arguments.seeds),
         base_patients=arguments.base_patients,
-        cycles=tuple(int(cycles) for cycles in _numbers("--cycles", arguments.cycles)),
+        cycles=_counts("--cycles", arguments.cycles),
         pseudo={"both": (True, False), "with": (True,), "without": (False,)}[arguments.pseudo],
     )
 
@@ -133,7 +133,7 @@ def _material(arguments: Arguments, bars: Any) -> Material:
         size=tuple(arguments.size) if arguments.size else None,
         all_sides=arguments.all_sides,
         training=_table("--training", arguments.training),
-        settings=_table("--settings", arguments.settings),
+        settings=_tables_by_method("--settings", arguments.settings),
         rivals=RIVALS,
     )
     with bars.stage(None, "read and check"):
@@ -144,14 +144,10 @@ def _found(arguments: Arguments, bars: Any) -> Found:
     """The data set, with its classes numbered anew where the user maps them; --classes then names the new ones."""
     from dataclasses import replace
 
-    from askance.volumes.layouts import find_dataset
     from askance.volumes.mapping import mapped, parse_mapping
 
     mapping = parse_mapping(arguments.map) if arguments.map else None
-    classes = None if mapping else arguments.classes
-    found = find_dataset(
-        arguments.data, images=arguments.images, labels=arguments.labels, classes=classes, fold=arguments.fold
-    )
+    found = found_of(arguments, None if mapping else arguments.classes)
     name = arguments.name or found.name
     if mapping:
         is_hvsmr = max(mapping.values()) == 2  # background, myocardium, blood pool
@@ -218,6 +214,18 @@ def _numbers(option: str, text: str) -> list[float]:
     return numbers
 
 
+def _counts(option: str, text: str) -> tuple[int, ...]:
+    """Whole numbers, as ``_numbers`` reads them.
+
+    Raises:
+        UsageError: not of that form, or not whole.
+    """
+    numbers = _numbers(option, text)
+    if broken := [number for number in numbers if not number.is_integer()]:
+        raise UsageError(f"{option} {text}: {broken[0]:g} is not a whole number; wanted such as 0,1,2")
+    return tuple(int(number) for number in numbers)
+
+
 def _table(option: str, text: str) -> dict[str, Any]:
     import json
 
@@ -228,3 +236,11 @@ def _table(option: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f'{option} {text}: is no table; wanted {{"KEY": VALUE}}')
     return value
+
+
+def _tables_by_method(option: str, text: str) -> dict[str, dict[str, Any]]:
+    tables = _table(option, text)
+    for name, value in tables.items():
+        if not isinstance(value, dict):
+            raise UsageError(f'{option} {text}: {name} is no table; wanted {{"METHOD": {{"KEY": VALUE}}}}')
+    return tables

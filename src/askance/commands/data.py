@@ -64,7 +64,7 @@ def _check(arguments: Arguments) -> None:
 
     with progress_bars() as bars, bars.stage(None, "check"):
         problems = check_dataset(
-            found_of(arguments), axis=arguments.axis, division=division_of(arguments), progress=bars.count
+            found_of(arguments, arguments.classes), axis=arguments.axis, division=division_of(arguments), progress=bars.count
         )
     if arguments.json:
         print_json([{"case": p.case, "path": str(p.path or ""), "kind": p.kind, "message": p.message} for p in problems])
@@ -85,7 +85,7 @@ def _init(arguments: Arguments) -> None:
     with progress_bars() as bars, bars.stage(None, "read and check"):
         study = api.init(
             arguments.study,
-            found_of(arguments),
+            found_of(arguments, arguments.classes),
             preset=arguments.preset,
             settings=settings_of(arguments),
             axis=arguments.axis,
@@ -102,7 +102,7 @@ def _add(arguments: Arguments) -> None:
     from askance import api
 
     with opened(arguments) as study, progress_bars() as bars, bars.stage(None, "read and check"):
-        added = api.add(study, found_of(arguments), division_of(arguments), bars.count)
+        added = api.add(study, found_of(arguments, arguments.classes), division_of(arguments), bars.count)
     print(f"{len(added)} cases added" + (f": {', '.join(added[:10])}" if added else ""))
 
 

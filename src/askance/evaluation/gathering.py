@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from askance.config import GridConfig
 from askance.errors import UsageError
 from askance.evaluation.folds import draw_folds
 from askance.evaluation.material import Material, Settings
 from askance.evaluation.method import Registered
+from askance.records import Case
 from askance.volumes.dataset import study_cases
 from askance.volumes.found import Found
 from askance.volumes.geometry import default_grid
@@ -64,12 +67,17 @@ def gather_material(found: Found, wanted: Wanted, progress: Callable[[int, int],
     )
 
 
-def _grid(cases: Sequence[Any], axis: int, wanted: Wanted) -> GridConfig:
+def _grid(cases: Sequence[Case], axis: int, wanted: Wanted) -> GridConfig:
     if not cases:
         raise UsageError("no case is labelled and free to learn from; wanted some (--all-sides takes the test set, too)")
     grid = default_grid(cases, axis, limit_px=_PIXELS)
     said = {"spacing_mm": wanted.spacing_mm, "size": wanted.size}
     try:
         return GridConfig(**{**grid.model_dump(), **{key: value for key, value in said.items() if value is not None}})
-    except ValueError as error:
-        raise UsageError(f"the working grid cannot be {said}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "grid"
+        raise UsageError(
+            f"the working grid cannot be {said}: {where}: {first['msg']} (found {first['input']!r:.80}); "
+            f"name another spacing or size, or leave both to the data"
+        ) from None

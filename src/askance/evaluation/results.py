@@ -18,10 +18,15 @@ _log = logging.getLogger(__name__)
 
 
 class Results:
-    """The lines in ``path``, and the way to add one. ``tag`` tells experiments with other settings apart."""
+    """The lines in ``path``, and the way to add one. ``tag`` tells experiments with other settings apart.
+
+    Raises:
+        UsageError: ``path`` is a folder, or lies in none that can be made. FormatError: it holds what is no line.
+    """
 
     def __init__(self, path: Path, tag: str | None = None) -> None:
         self._path, self._tag = path, tag
+        _require_place(path)
         self.lines = _whole_lines(path)
 
     def holds(self, dataset: str, trial: str, settings: str) -> bool:
@@ -50,10 +55,8 @@ class Results:
         """
         tagged = {**line, "tag": self._tag}
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(tagged, allow_nan=False) + "\n")
-                file.flush()
+            with self._path.open("ab", buffering=0) as file:  # one write, so that lines of two processes don't mix
+                file.write(json.dumps(tagged, allow_nan=False).encode() + b"\n")
                 os.fsync(file.fileno())
         except OSError as error:
             raise StudyError(f"{self._path}: cannot be written ({error.strerror}); make room and run again") from None
@@ -66,36 +69,68 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Keep ``folder`` to this process.
 
     Raises:
-        StudyBusy: another process runs an experiment there.
+        StudyBusy: another process runs an experiment there. UsageError: it cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be made ({error.strerror}); name a folder of yours as --work") from None
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout:
         raise StudyBusy(f"{folder}: another process runs this experiment; wait for it, or name another --work") from None
 
 
+def _require_place(path: Path) -> None:
+    """Tell now, not after hours of training, that no line can be written.
+
+    Raises:
+        UsageError: ``path`` is a folder, or lies in none that can be made.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; wanted a file for the lines, such as {path / 'lines.jsonl'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent}: cannot be made ({error.strerror}); name a file in a folder of yours") from None
+
+
 def _whole_lines(path: Path) -> list[dict[str, Any]]:
     """The lines there are; what a kill left of a last one is cut off.
 
     Raises:
-        FormatError: a line that is no JSON object.
+        FormatError: a line that is no JSON object; the file stays as it is.
     """
     if not path.exists():
         return []
-    text = path.read_bytes()
-    if text and not text.endswith(b"\n"):
-        _log.warning("%s: its last line is not whole, as after a power cut; it is dropped and its trial run again", path)
-        text = text[: text.rfind(b"\n") + 1]
-        with path.open("r+b") as file:
-            file.truncate(len(text))
-    lines = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            lines.append(json.loads(line))
-        except ValueError as error:
-            raise FormatError(f"{path}:{number}: not a line of JSON ({error}); mend or remove it") from None
-        if not isinstance(lines[-1], dict):
-            raise FormatError(f"{path}:{number}: found {type(lines[-1]).__name__}; wanted one JSON object a line")
+    *texts, rest = path.read_bytes().split(b"\n")
+    lines = [_parsed(text, f"{path}:{number}") for number, text in enumerate(texts, start=1)]
+    if rest:
+        lines += _mended(path, rest, f"{path}:{len(lines) + 1}")
     return lines
+
+
+def _mended(path: Path, rest: bytes, where: str) -> list[dict[str, Any]]:
+    """What stands after the last end of a line: a line that only lacks its end, or one that a kill cut short."""
+    try:
+        lines = [_parsed(rest, where)]
+    except FormatError:
+        if not rest.startswith(b'{"'):  # no beginning of ours: it is somebody's file
+            raise
+        _log.warning("%s: its last line is not whole, as after a power cut; it is dropped and its trial run again", path)
+        os.truncate(path, path.stat().st_size - len(rest))
+        return []
+    with path.open("ab") as file:
+        file.write(b"\n")
+    return lines
+
+
+def _parsed(text: bytes, where: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except ValueError as error:
+        raise FormatError(f"{where}: not a line of JSON ({error}); mend or remove it") from None
+    if not isinstance(line, dict):
+        raise FormatError(f"{where}: found {type(line).__name__}; wanted one JSON object a line")
+    return line
