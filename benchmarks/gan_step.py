@@ -25,11 +25,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gan_step_loops import BATCH, CHANNELS, CLASSES, LOOPS, SIDE, Slices, Task, Turn
+from gan_step_loops import BATCH, CHANNELS, CLASSES, LOOPS, SIDE, Precision, Slices, Task, Turn
 from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / "results" / "gan_step.jsonl"
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
 COUNT = 256  # slices in the memory-mapped files
 
 Turns = dict[tuple[str, str], list[Turn]]  # by loop and precision

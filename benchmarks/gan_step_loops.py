@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,12 +61,15 @@ class Slices:
         return self.arrays[[int(slice_id.rsplit("/", 1)[1]) for slice_id in slice_ids]]
 
 
+Precision = Literal["32-true", "bf16-mixed"]
+
+
 @dataclass(frozen=True)
 class Task:
     """What a loop has to do in one turn."""
 
     slices: Slices
-    precision: str
+    precision: Precision
     warm_up: int
     steps: int
     workers: int
@@ -130,7 +133,7 @@ def askance(task: Task) -> Turn:
         adversarial=1.0,
         pixelwise=PIXELWISE,
         augment="strong",
-        precision=task.precision,  # type: ignore[arg-type]
+        precision=task.precision,
     )
     train(Run(data, TimedSource(task.slices, watch), SHAPE, NETWORK, config, task.seed, task.warm_up + task.steps))
     return watch.read()

@@ -22,13 +22,14 @@ import numpy as np
 import psutil
 
 from askance.config import from_preset
-from askance.records import Asked, Case, LabelEntry, Model, Prediction, Query, Split
+from askance.records import Affine, Asked, Case, LabelEntry, Model, Prediction, Query, Source, Split
 from askance.store.store import Store
 from askance.volumes.files import hash_file
 
 RESULTS = Path(__file__).parent / "results" / "serve_load.jsonl"
 SIZE, DEPTH = 256, 50
 SPACING_MM = (1.4, 1.4, 8.0)
+AFFINE: Affine = ((1.4, 0.0, 0.0, 0.0), (0.0, 1.4, 0.0, 0.0), (0.0, 0.0, 8.0, 0.0), (0.0, 0.0, 0.0, 1.0))
 
 
 def make_study(folder: Path, cases: int, asked: int) -> None:
@@ -38,19 +39,17 @@ def make_study(folder: Path, cases: int, asked: int) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     x, y, _ = np.indices((SIZE, SIZE, DEPTH))
     volume = 400 * np.exp(-((x - 128) ** 2 + (y - 120) ** 2) / 4000) + rng.normal(100, 12, (SIZE, SIZE, DEPTH))
-    affine = np.diag([*SPACING_MM, 1.0])
-    nib.save(nib.Nifti1Image(volume.astype(np.int16), affine), image)
+    nib.save(nib.Nifti1Image(volume.astype(np.int16), np.array(AFFINE)), image)
     source, split = hash_file(image), "learn"
-    lines = tuple(tuple(float(value) for value in line) for line in affine)
-    given = [_case(f"case{n:04d}", split, source, lines) for n in range(cases)]
+    given = [_case(f"case{n:04d}", split, source, AFFINE) for n in range(cases)]
     config = {"name": "load", "classes": ["rest", "muscle", "blood"], "channels": ["MR"], "expert": "human",
               "grid": {"axis": 2, "spacing_mm": SPACING_MM[:2], "size": [SIZE, SIZE]}}  # fmt: skip
     with Store.create(folder, from_preset("askance", config), given) as store:
         _ask(store, rng, [case.id for case in given], asked)
 
 
-def _case(name: str, split: Split, source: object, affine: object) -> Case:
-    return Case(name, name, split, (source,), None, (SIZE, SIZE, DEPTH), SPACING_MM, affine)  # type: ignore[arg-type]
+def _case(name: str, split: Split, source: Source, affine: Affine) -> Case:
+    return Case(name, name, split, (source,), None, (SIZE, SIZE, DEPTH), SPACING_MM, affine)
 
 
 def _ask(store: Store, rng: np.random.Generator, cases: list[str], asked: int) -> None:

@@ -191,7 +191,7 @@ def test_a_whole_last_line_without_its_end_is_kept_and_a_file_of_something_else_
     assert Results(path).lines == results.lines
     for other in ("notes of somebody", '{\n "name": "a data set"\n}', '{"trial"\n{"trial": "b", "di'):
         path.write_text(other)
-        with pytest.raises(FormatError, match="lines.jsonl:1: not a line of JSON"):
+        with pytest.raises(FormatError, match=r"lines\.jsonl:1: not a line of JSON"):
             Results(path)
         assert path.read_text() == other
 

@@ -82,7 +82,7 @@ def predict_files(
     return [_summary(found, limit, out) for found in results]
 
 
-def predict_case(model_folder: Path, case: Case) -> tuple[NDArray[np.uint8], list[Prediction]]:
+def predict_outside(model_folder: Path, case: Case) -> tuple[NDArray[np.uint8], list[Prediction]]:
     """Class ids (X, Y, Z) of a case that no study knows, and what the model says of each of its slices.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.loop import collaborate
-from askance.active.outside import predict_case
+from askance.active.outside import predict_outside
 from askance.active.study import Study, by_case, model_name
 from askance.config import GridConfig, StudyConfig, from_preset, overlay
 from askance.evaluation.linking import link_files
@@ -61,7 +61,7 @@ class Supervised:
 
     def judged(self, case: Case, folder: Path) -> tuple[NDArray[np.uint8], list[Prediction]]:
         """Class ids in the file's shape, and what the model says of each slice."""
-        return predict_case(folder / "models" / model_name(0), case)
+        return predict_outside(folder / "models" / model_name(0), case)
 
     @contextmanager
     def _study(self, cases: Sequence[Case], truth: Truth, folder: Path, seed: int) -> Iterator[Study]:

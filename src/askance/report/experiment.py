@@ -79,7 +79,12 @@ def dice(line: Line) -> float | None:
 
 def dice_of(name: str) -> Figure:
     """The Dice of one class; ``average`` is the mean."""
-    return dice if name == "average" else lambda line: line["dice_per_class"].get(name)
+    return dice if name == "average" else of_class("dice", name)
+
+
+def of_class(figure: str, name: str) -> Figure:
+    """``dice``, ``slice_dice`` or ``abd_mm`` of one class."""
+    return lambda line: line[f"{figure}_per_class"].get(name)
 
 
 def variants(lines: Iterable[Line]) -> list[Variant]:

@@ -11,6 +11,7 @@ from askance.report.experiment import (
     Trust,
     by_fold,
     dice_of,
+    of_class,
     of_variant,
     reached,
     shares,
@@ -79,10 +80,8 @@ def _figures(who: str, share: float, lines: Sequence[Line]) -> Row:
     classes = list(dict.fromkeys(name for line in lines for name in line["dice_per_class"]))
     per_class = {}
     for name in classes:
-        of_class = by_fold(lines, dice_of(name)).values()
-        far = by_fold(lines, lambda line, name=name: line["abd_mm_per_class"].get(name)).values()  # type: ignore[misc]
-        of_slices = by_fold(lines, lambda line, name=name: line["slice_dice_per_class"].get(name)).values()  # type: ignore[misc]
-        per_class[f"{name}: Dice, slice Dice, ABD"] = f"{_mean(of_class, 3)}, {_mean(of_slices, 3)}, {_mean(far, 2)}"
+        found = [by_fold(lines, of_class(figure, name)).values() for figure in ("dice", "slice_dice", "abd_mm")]
+        per_class[f"{name}: Dice, slice Dice, ABD"] = ", ".join(map(_mean, found, (3, 3, 2)))
     return {
         "Method": who,
         "Share": _share(share),
