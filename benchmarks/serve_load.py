@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -21,10 +22,16 @@ import nibabel as nib
 import numpy as np
 import psutil
 
+from askance import api
+from askance.active.environment import describe_environment
 from askance.config import from_preset
 from askance.records import Affine, Asked, Case, LabelEntry, Model, Prediction, Query, Source, Split
+from askance.report.benchmarks import KEYS
+from askance.server.jobs import NICENESS
 from askance.store.store import Store
 from askance.volumes.files import hash_file
+from askance.volumes.layouts import find_dataset
+from askance.volumes.phantom.study import make_phantom
 
 RESULTS = Path(__file__).parent / "results" / "serve_load.jsonl"
 SIZE, DEPTH = 256, 50
@@ -104,8 +111,34 @@ class Expert(threading.Thread):
         return data
 
 
-#: A training's stand-in for the processor: matrix products on both cores, at the niceness of a job.
-_LOAD = "import os, torch; os.nice(10); torch.set_num_threads(2); a = torch.rand(900, 900)\nwhile True: a @ a"
+class Training:
+    """A real training that outlasts the measurement, on both cores, at the niceness that the server gives its worker."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.exists():
+            make_phantom(folder.with_name("phantom"), seed=0)
+            settings = {"expert": "simulated", "training": {"min_steps": 10**6, "max_steps": 10**6}}
+            api.init(folder, find_dataset(folder.with_name("phantom")), settings=settings).store.close()
+        command = [sys.executable, "-c", _NICE_RUN, str(NICENESS), str(folder)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count())}
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if line.rstrip().endswith(": train"):
+                break
+        else:
+            raise SystemExit("the training did not begin")
+        time.sleep(10)  # past its imports, into its steps
+
+    def stop(self) -> None:
+        """Kill it; its study goes on from its last checkpoint next time."""
+        if self._process.poll() is not None:
+            raise SystemExit("the training ended before the measurement did")
+        self._process.kill()
+        self._process.wait()
+
+
+_NICE_RUN = "import os, sys; os.nice(int(sys.argv[1])); from askance.cli import main; sys.exit(main(['run', sys.argv[2]]))"
 
 
 def measure(study: Path, experts: int, slices: int, thought_s: float, training: bool) -> dict[str, object]:
@@ -116,7 +149,7 @@ def measure(study: Path, experts: int, slices: int, thought_s: float, training: 
     server = subprocess.Popen(
         [sys.executable, "-m", "askance", "serve", str(study), "--port", "0"], stdout=subprocess.PIPE, text=True
     )
-    beside = subprocess.Popen([sys.executable, "-c", _LOAD]) if training else None
+    beside = Training(study.with_name("training")) if training else None
     try:
         assert server.stdout is not None
         port = int(server.stdout.readline().split("/enter")[0].rsplit(":", 1)[1])
@@ -129,10 +162,10 @@ def measure(study: Path, experts: int, slices: int, thought_s: float, training: 
             one.join(600)
         memory = psutil.Process(server.pid).memory_info().rss / 2**20
     finally:
-        for process in (server, beside):
-            if process is not None:
-                process.kill()
-                process.wait()
+        server.kill()
+        server.wait()
+        if beside is not None:
+            beside.stop()
     waits = 1000 * np.array([wait for one in people for wait in one.waited_s])
     p50, p95 = (round(float(value), 1) for value in np.percentile(waits, [50, 95]))
     requests = {"experts": experts, "training": training, "requests": len(waits)}
@@ -144,9 +177,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, required=True)
     parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--asked", type=int, default=600)
+    parser.add_argument("--asked", type=int, default=2000)
     parser.add_argument(
-        "--slices", type=int, default=6, help="answered by each of twenty experts; one alone answers five times as many"
+        "--slices", type=int, default=20, help="answered by each of twenty experts; one alone answers five times as many"
     )
     arguments = parser.parse_args()
     if not arguments.study.exists():
@@ -155,11 +188,17 @@ def main() -> None:
         for training in (False, True):
             found = measure(arguments.study, experts, slices, thought_s, training)
             line = {
+                **dict.fromkeys(KEYS),
                 "bench": "serve_load",
                 "dataset": "synthetic",
+                "seed": 0,
+                "dice": None,
                 "cases": arguments.cases,
                 "slices": arguments.cases * DEPTH,
                 **found,
+                "cores": os.cpu_count(),
+                "commit": describe_environment()["commit"],
+                "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             }
             print(line, flush=True)
             with RESULTS.open("a", encoding="utf-8") as file:

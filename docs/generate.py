@@ -53,6 +53,7 @@ def benchmarks_page() -> str:
         "out_of_distribution": ("Slices that a model has no business with", _unlike),
         "gan_step": ("Speed of a training step", _speed),
         "phantom_difficulty": ("How hard the phantom is", _difficulty),
+        "serve_load": ("What an expert waits for the next slice", _waits),
         "large_study": ("A study larger than memory", _large),
         "atlas_fold": ("The multi-atlas rival on a fold inside learn", _atlas),
     }
@@ -166,6 +167,23 @@ def _difficulty(lines: list[dict[str, Any]]) -> str:
 def _large(lines: list[dict[str, Any]]) -> str:
     keys = [key for key in ("gb", "slices", "peak_anonymous_mb", "peak_mb", "seconds", "commit") if key in lines[-1]]
     return markdown([{key: _figure(line.get(key)) for key in keys} for line in lines]) + "\n"
+
+
+def _waits(lines: list[dict[str, Any]]) -> str:
+    """How long the next slice and its view take, with and without a training beside the server."""
+    rows = [
+        {
+            "Experts": str(line["experts"]),
+            "A training beside": "yes" if line["training"] else "no",
+            "Slices": str(line["requests"]),
+            "p50 (ms)": f"{line['p50_ms']:.0f}",
+            "p95 (ms)": f"{line['p95_ms']:.0f}",
+            "Server (MB)": str(line["server_mb"]),
+        }
+        for line in lines
+    ]
+    what = f"A study of {lines[-1]['cases']:,} cases and {lines[-1]['slices']:,} slices, {lines[-1]['cores']} cores"
+    return f"{what}; first request to last byte on loopback, cold caches included.\n\n{markdown(rows)}\n"
 
 
 def _atlas(lines: list[dict[str, Any]]) -> str:
