@@ -23,6 +23,7 @@ from askance.volumes.writing import replacing
 
 _OPEN_MAPS = 16  # their pages count as the server's memory
 _BLOCK_VOXELS = 2**20
+_MADE_AT_ONCE = 2  # each holds its files unpacked; more threads would hold more and be no faster
 
 
 class ViewCache:
@@ -33,6 +34,7 @@ class ViewCache:
         self._maps: OrderedDict[str, NDArray[Any]] = OrderedDict()
         self._lock = threading.Lock()
         self._building: dict[str, threading.Lock] = {}
+        self._making = threading.BoundedSemaphore(_MADE_AT_ONCE)
 
     def planes(self, case: Case) -> NDArray[Any]:
         """All slices of a case (D, C, h, w), memory-mapped and read-only.
@@ -62,7 +64,8 @@ class ViewCache:
         except (OSError, ValueError):
             fits = False
         if not fits or not path.exists():
-            self._make(case, path)
+            with self._making:
+                self._make(case, path)
             with replacing(key) as temporary:
                 temporary.write_text(json.dumps(made_from), encoding="utf-8")
         opened: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
