@@ -83,6 +83,16 @@ def test_power_draws_in_proportion_to_doubt_and_leaves_neighbours_out() -> None:
     assert all(abs(int(a.split("/")[2]) - int(b.split("/")[2])) > 1 for a, b in drawn)
 
 
+def test_score_foreground_draws_by_doubt_where_something_is_predicted_and_elsewhere_last() -> None:
+    seen = [(0.9, 0.2), (0.1, 0.2), (0.0, 0.0), (0.9, 0.1), (0.0, 0.0)]
+    candidates = [
+        Candidate(f"a{i}/2/0", f"p{i}", f"a{i}", 0, {"score": s, "foreground": f}) for i, (s, f) in enumerate(seen)
+    ]
+    draws = [ACQUISITIONS["score-foreground"].select(candidates, 4, np.random.default_rng(seed)) for seed in range(200)]
+    assert all({one[:2] for one in drawn[:3]} == {"a0", "a1", "a3"} for drawn in draws)
+    assert 0.75 < np.mean([drawn[0] == "a1/2/0" for drawn in draws]) < 0.88  # 0.9 of 0.9 + 2 x 0.1
+
+
 @pytest.mark.parametrize("name", sorted(ACQUISITIONS))
 @given(size=st.integers(0, 60), n=st.integers(0, 70), seed=st.integers(0, 2**16))
 def test_a_query_has_no_repeats_never_exceeds_its_size_and_does_not_see_the_pool_s_order(

@@ -29,6 +29,7 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "expected-dice": Extreme("expected_dice"),
     "score-spread": Spread("score"),
     "score-power": PowerSpread("score"),
+    "score-foreground": PowerSpread("score", first="foreground"),
     "stochastic-batches": StochasticBatches("score"),
     "random": Random(),
     "strided": Strided(),

@@ -61,20 +61,27 @@ class PowerSpread:
     What is wrong is ``measure`` itself if ``highest``, else 1 - ``measure``. Its logarithm + Gumbel noise, the highest
     first, draws without replacement in proportion to it (Kirsch 2021, power acquisition, arXiv 2106.12059). So a query leans
     to what is wrong and still stands for all that the pool holds: the most doubtful slices alone are the ends of volumes,
-    and teach that there is nothing to see.
+    and teach that there is nothing to see. ``first``: slices that show any of this measure come before all others.
     """
 
     measure: str
     highest: bool = False
     gap: int = 1
+    first: str | None = None
 
     @property
     def needs(self) -> frozenset[str]:
-        """The measure."""
-        return frozenset({self.measure})
+        """The measure, and ``first``."""
+        return frozenset({self.measure} | ({self.first} if self.first else set()))
 
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         """``n`` of them, rounds of patients after each other."""
+        shown = [one for one in candidates if self.first is None or one.measures[self.first] > 0]
+        others = [one for one in candidates if self.first is not None and one.measures[self.first] <= 0]
+        chosen = self._drawn(shown, n, rng)
+        return chosen + self._drawn(others, n - len(chosen), rng)
+
+    def _drawn(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         ordered = in_order(candidates)
         values = np.array([one.measures[self.measure] for one in ordered])
         doubt = np.maximum(values if self.highest else 1 - values, _LEAST_DOUBT)
