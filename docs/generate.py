@@ -10,6 +10,7 @@ from typing import Any
 
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
+from askance.report.paired_tables import against_random, with_and_without_d
 from askance.report.paper_page import groups, name_of, sections
 from askance.report.paper_plots import budget_curves, trust_clouds
 from askance.report.plots import benchmark_curves
@@ -86,6 +87,9 @@ def _picture(kind: str, dataset: str, tag: str) -> str:
     return f"paper-{kind}-{name_of(dataset, tag)}.svg"
 
 
+_PAIRED = "Differences in Dice points, paired by seed, with Student's 95 % interval."
+
+
 def _curve(lines: list[dict[str, Any]]) -> str:
     parts = []
     for dataset in sorted({line["dataset"] for line in lines}):
@@ -94,7 +98,11 @@ def _curve(lines: list[dict[str, Any]]) -> str:
             summaries = summarise(mine)
             image = _curve_name(dataset, tag)
             parts.append(f"### {dataset}{f' ({tag})' if tag else ''}\n\n{markdown(benchmark_table(summaries))}\n")
-            parts.append(f"![Dice over the budget](images/{image})\n\n{_trust(mine)}\n")
+            parts.append(f"![Dice over the budget](images/{image})\n")
+            parts += [f"{_PAIRED}\n\n{markdown(rows)}\n" for rows in [against_random(mine)] if rows]
+            parts.append(f"{_trust(mine)}\n")
+        both = with_and_without_d([line for line in lines if line["dataset"] == dataset])
+        parts += [f"### {dataset}: what the adversarial term is worth\n\n{_PAIRED}\n\n{markdown(both)}\n"] if both else []
     return "\n".join(parts)
 
 

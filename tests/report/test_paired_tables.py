@@ -1,0 +1,40 @@
+"""Tables of paired runs, from lines made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from askance.report.paired_tables import against_random, with_and_without_d
+
+
+def line(run: str, seed: int, budget: float, dice: float, tag: str | None = None) -> dict[str, Any]:
+    asks = run not in ("full", "base")
+    return {
+        "method": "askance" if asks else "full", "acquisition": run if asks else None, "run": run, "seed": seed,
+        "budget": budget, "dice": dice, "slice_dice": dice - 0.1, "tag": tag,
+    }  # fmt: skip
+
+
+def test_acquisitions_are_compared_with_random_seed_by_seed() -> None:
+    lines = [line(run, seed, b, 0.8 + seed / 100) for run in ("random", "score") for seed in (0, 1) for b in (0.1, 0.2)]
+    lines = [one | {"dice": one["dice"] + (0.02 if one["run"] == "score" and one["budget"] == 0.2 else 0)} for one in lines]
+    (row,) = against_random(lines)
+    assert row == {
+        "Against random": "score", "Seeds": "2", "AUBC": "+1.00 (+1.00 to +1.00)", "Final Dice": "+2.00 (+2.00 to +2.00)"
+    }  # fmt: skip
+
+
+def test_a_seed_that_random_lacks_or_reached_other_budgets_in_is_no_pair() -> None:
+    lines = [line("random", 0, 0.1, 0.8), line("score", 1, 0.1, 0.9), line("d_raw", 0, 0.2, 0.9)]
+    assert against_random(lines) == []
+    assert against_random([line("score", 0, 0.1, 0.9)]) == []
+
+
+def test_full_supervision_with_and_without_d_is_paired_by_the_tag() -> None:
+    lines = [line("full", s, 1.0, 0.91 - s / 1000, tag) for s in (0, 1, 2) for tag in (None, "noadv", "short")]
+    lines[1]["dice"] += 0.03
+    (row,) = with_and_without_d(lines)
+    assert row["Seeds"] == "3"
+    assert row["Dice"].startswith("-1.00 (")
+    assert row["Slice Dice"] == "+0.00 (+0.00 to +0.00)"
+    assert with_and_without_d(lines[:1]) == []
