@@ -93,10 +93,11 @@ class TrainingConfig(_Section):
     The model is the running mean of the weights over about the last ``average`` steps (0: the last weights).
     ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
     networks with ``warm_share`` of the steps. ``one_piece``: predictions keep to the one piece that labels show, ``field``:
-    they look first where labels have shown foreground. ``precision``: ``auto`` takes bf16 where a trial shows it is faster.
+    they look first where labels have shown foreground. ``unlabelled``: share of every batch from slices without label, which
+    objective ``souly`` alone can learn from. ``precision``: ``auto`` takes bf16 where a trial shows it is faster.
     """
 
-    objective: Literal["askance", "pix2pix", "luc"] = "askance"
+    objective: Literal["askance", "pix2pix", "luc", "souly"] = "askance"
     epochs: Annotated[int, Field(ge=1)] = 60
     min_steps: Annotated[int, Field(ge=1)] = 2400  # more steps did more than more labels (docs/log.md)
     max_steps: Annotated[int, Field(ge=1)] = 3600
@@ -107,6 +108,7 @@ class TrainingConfig(_Section):
     average: Annotated[int, Field(ge=0)] = 200
     adversarial: Annotated[float, Field(ge=0)] = 0.01
     pixelwise: Annotated[float, Field(ge=0)] = 1.0
+    unlabelled: Share = 0.5
     augment: Literal["none", "jitter", "strong"] = "strong"
     warm_start: bool = False
     warm_share: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -32,7 +32,8 @@ def gather(study: Study, full_supervision: float | None = None) -> ReportData:
         for one, dice in test_slices(study, cycle.model)
     )
     asked = tuple(_asked(study, query, one) for query in study.store.queries() for one in query.asked)
-    return ReportData(_facts(study), cycles, scored, asked, tuple(figure2(study)), full_supervision)
+    shown, aspect = _made(study)
+    return ReportData(_facts(study), cycles, scored, asked, tuple(figure2(study)), full_supervision, shown, aspect)
 
 
 def _facts(study: Study) -> StudyFacts:
@@ -123,6 +124,15 @@ def _panel(study: Study, prediction: Prediction, title: str) -> Panel:
         aspect=_aspect(study, case),
         title=title,
     )
+
+
+def _made(study: Study) -> tuple[tuple[NDArray[np.float32], ...], float]:
+    """What the newest model's imager made, turned as the first case of learn is; the height of a pixel over its width."""
+    model, cases = study.store.latest_model(), study.store.cases("learn")
+    images = study.made_images(model.id) if model else None
+    if images is None or not cases:
+        return (), 1.0
+    return tuple(_upright(image[0], study, cases[0]) for image in images), _aspect(study, cases[0])
 
 
 def _truth_on_grid(study: Study, case: Case, index: int) -> NDArray[np.uint8] | None:

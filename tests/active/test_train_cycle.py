@@ -6,8 +6,9 @@ import pytest
 from askance.active import training
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
+from askance.api import report
 from askance.records import IGNORE
-from made_studies import make_study, write_dataset
+from made_studies import TINY, make_study, write_dataset
 
 
 def _trained_on(folder, monkeypatch, **pseudo):
@@ -34,3 +35,21 @@ def test_patches_of_pseudo_labels_that_may_be_wrong_are_left_out_and_annotations
     assert pseudo.any()
     assert bool((labels[pseudo] == IGNORE).any()) is expected
     assert not (labels[~pseudo] == IGNORE).any()
+
+
+def test_a_semi_supervised_study_learns_from_the_rest_of_learn_and_shows_what_its_imager_made(tmp_path, monkeypatch):
+    given = []
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda run: given.append(run.data) or train(run))
+    settings = {"expert": "simulated", "pseudo": {"share": 0.0}}
+    with make_study(
+        tmp_path / "study", write_dataset(tmp_path / "data"), training=TINY["training"] | {"objective": "souly"}, **settings
+    ) as study:
+        collaborate(study, expert_of(study))
+        learn = {one.id for one in study.store.slices("learn")}
+        for data in given:
+            assert set(data.unlabelled) == learn - set(data.slice_ids)
+            assert len(data.unlabelled_extents) == len(data.unlabelled) > 0
+        page = report(study).read_text(encoding="utf-8")
+    assert "Images made in training" in page
+    assert "16 images that the generator of images made from noise" in page

@@ -24,8 +24,10 @@ class ArraySource:
         return np.stack([self.by_id[slice_id] for slice_id in slice_ids])
 
 
-def make_data(count: int = 8, pseudo: int = 0, side: int = SIDE, seed: int = 0) -> tuple[TrainingData, ArraySource]:
-    """``count`` slices with a bright square each, the last ``pseudo`` of them pseudo-labelled."""
+def make_data(
+    count: int = 8, pseudo: int = 0, side: int = SIDE, seed: int = 0, bare: int = 0
+) -> tuple[TrainingData, ArraySource]:
+    """``count`` slices with a bright square each, the last ``pseudo`` pseudo-labelled, and ``bare`` without label."""
     rng = np.random.default_rng(seed)
     images = rng.normal(0, 0.3, (count, 1, side, side)).astype(np.float32)
     labels = np.zeros((count, side, side), np.uint8)
@@ -36,8 +38,11 @@ def make_data(count: int = 8, pseudo: int = 0, side: int = SIDE, seed: int = 0) 
     ids = tuple(f"case/2/{number}" for number in range(count))
     is_pseudo = np.arange(count) >= count - pseudo
     weights = np.where(is_pseudo, 0.5, 1.0).astype(np.float32)
-    data = TrainingData(ids, labels, weights, is_pseudo, np.full((count, 2), side))
-    return data, ArraySource(dict(zip(ids, images)))
+    unlabelled = tuple(f"case/2/{number}" for number in range(count, count + bare))
+    extents = np.full((count + bare, 2), side)
+    data = TrainingData(ids, labels, weights, is_pseudo, extents[:count], unlabelled, extents[count:])
+    shown = rng.normal(0, 0.3, (bare, 1, side, side)).astype(np.float32)
+    return data, ArraySource(dict(zip(ids + unlabelled, [*images, *shown])))
 
 
 def make_config(**changes: Any) -> TrainingConfig:
@@ -48,7 +53,7 @@ def make_config(**changes: Any) -> TrainingConfig:
 
 def make_run(steps: int = 6, config: TrainingConfig | None = None, generator: str = "unet", **changes: Any) -> Run:
     """A run on the toy task; ``changes`` are fields of Run."""
-    data, source = make_data(pseudo=2)
+    data, source = make_data(pseudo=2, bare=4 if config and config.objective == "souly" else 0)
     fields = {
         "data": data,
         "source": source,

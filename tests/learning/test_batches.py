@@ -5,6 +5,7 @@ from made_trainings import ArraySource, make_config, make_data
 
 from askance.errors import TrainingError
 from askance.learning.batches import Batches, TrainingData
+from askance.records import IGNORE
 
 
 class CountingSource(ArraySource):
@@ -19,8 +20,8 @@ def _same(a, b):
     return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("images", "labels", "weights", "annotated"))
 
 
-def _batches(count=8, pseudo=0, share=0.0, seed=5, **settings):
-    data, source = make_data(count, pseudo)
+def _batches(count=8, pseudo=0, share=0.0, seed=5, bare=0, **settings):
+    data, source = make_data(count, pseudo, bare=bare)
     counting = CountingSource(source.by_id)
     return Batches(data, counting, make_config(**settings), share, seed), counting
 
@@ -68,6 +69,20 @@ def test_epochs_come_in_other_orders():
 def test_the_pseudo_share_is_held_and_leaves_one_expert_label(share, expected):
     batch = _batches(pseudo=3, share=share)[0][0]
     assert int((~batch.annotated).sum()) == expected
+
+
+def test_unlabelled_slices_come_in_their_share_and_teach_no_label():
+    batches, source = _batches(pseudo=3, bare=5, share=0.25, batch=8, unlabelled=0.5)
+    batch = batches[0]
+    bare = (batch.labels == IGNORE).all(2).all(1)
+    assert (int(bare.sum()), int(batch.annotated.sum())) == (4, 2)
+    assert not batch.annotated[bare].any()
+    assert not batch.weights[bare].any()
+    for step in range(1, 5):
+        batches[step]
+    assert set(source.asked) == {f"case/2/{number}" for number in range(13)}
+    all_but_one = _batches(pseudo=3, bare=5, share=1.0, batch=4, unlabelled=1.0)[0][0]
+    assert int(all_but_one.annotated.sum()) == 1
 
 
 def test_without_pseudo_labels_the_whole_batch_is_the_experts():

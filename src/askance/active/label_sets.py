@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +12,7 @@ from askance.active.scores import enlarged
 from askance.active.study import Study, by_case, model_name
 from askance.errors import UsageError
 from askance.learning.batches import TrainingData
+from askance.learning.objectives import learns_from_unlabelled
 from askance.records import IGNORE, LabelEntry, LabelSet, parse_slice_id, slice_id
 
 
@@ -45,33 +46,51 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
 
 @contextmanager
 def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
-    """The label set on the working grid, in a memory-mapped file while it is needed: a pool may not fit in memory."""
+    """The label set on the working grid, in a memory-mapped file while it is needed: a pool may not fit in memory.
+
+    Where the objective learns from slices without label, all of learn outside the label set comes with it.
+    """
+    unlabelled = _unlabelled(study, label_set)
     path = study.store.folder / "cache" / f"labels-{label_set.id}.npy"
     path.parent.mkdir(exist_ok=True)
     entries, size = label_set.entries, study.config.grid.size
+    ids = tuple(entry.slice_id for entry in entries)
     labels: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, (len(entries), *size))
     try:
-        extents = _fill(study, entries, labels)
+        _fill(study, entries, labels)
         yield TrainingData(
-            slice_ids=tuple(entry.slice_id for entry in entries),
+            slice_ids=ids,
             labels=labels,
             weights=np.array([entry.weight for entry in entries], np.float32),
             pseudo=np.array([entry.kind == "pseudo" for entry in entries]),
-            extents=extents,
+            extents=_extents(study, ids),
+            unlabelled=unlabelled,
+            unlabelled_extents=_extents(study, unlabelled),
         )
     finally:
         path.unlink(missing_ok=True)
 
 
-def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Write each entry's label to ``labels``; give back how far its slice covers the grid, (N, 2)."""
-    extents = np.zeros((len(entries), 2), np.int64)
+def _unlabelled(study: Study, label_set: LabelSet) -> tuple[str, ...]:
+    """Slices of learn outside the label set and the validation, if the objective reads such; the same after a kill."""
+    if not learns_from_unlabelled(study.config.training):
+        return ()
+    taken = {entry.slice_id for entry in label_set.entries} | study.validation_ids()
+    return tuple(sorted(one.id for one in study.store.slices("learn") if one.id not in taken))
+
+
+def _extents(study: Study, slice_ids: Sequence[str]) -> NDArray[np.int64]:
+    """(N, 2): how far each slice covers the grid."""
+    cases = [parse_slice_id(one)[0] for one in slice_ids]
+    extent = {case: study.extent(study.store.case(case)) for case in set(cases)}
+    return np.array([extent[case] for case in cases], np.int64).reshape(-1, 2)
+
+
+def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint8]) -> None:
+    """Write each entry's label to ``labels`` (N, H, W)."""
     annotations = {(one.slice_id, one.version): one for one in study.store.annotations(latest=False)}
     places = {(entry.slice_id, entry.kind): place for place, entry in enumerate(entries)}
-    cases = by_case([entry.slice_id for entry in entries])
-    extent = {case: study.extent(study.store.case(case)) for case in cases}
     for place, entry in enumerate(entries):
-        extents[place] = extent[parse_slice_id(entry.slice_id)[0]]
         if entry.kind == "annotation" and entry.version is not None:
             labels[place] = study.annotation_on_grid(annotations[entry.slice_id, entry.version])
     teachers = {entry.slice_id: str(entry.model) for entry in entries if entry.kind == "pseudo"}
@@ -80,7 +99,6 @@ def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint
         believed = _believed(study, teachers[names[0]], case)
         for name, index in zip(names, indices):
             labels[places[name, "pseudo"]] = believed[index]
-    return extents
 
 
 def _believed(study: Study, teacher: str, case: str) -> NDArray[np.uint8]:

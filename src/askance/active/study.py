@@ -14,6 +14,7 @@ from askance.config import StudyConfig
 from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
 from askance.learning.prediction import Predictor, Seen
+from askance.learning.semi_supervised import MADE
 from askance.records import Annotation, Case, Slice, parse_slice_id
 from askance.store.store import Store
 from askance.volumes.cache import SliceCache
@@ -96,6 +97,11 @@ class Study:
         """The networks of a model, ready to predict."""
         states, info = load_weights(self.store.model_folder(model_id))
         return Predictor(states, self.shape, self.config.network, self.config.training, Seen.from_info(info))
+
+    def made_images(self, model_id: str) -> NDArray[np.float32] | None:
+        """Images (N, C, H, W) that a model's imager made in training; None where it has none."""
+        made = load_weights(self.store.model_folder(model_id))[0].get(MADE)
+        return None if made is None else made["images"].numpy()
 
     def pool(self) -> list[Slice]:
         """The slices of learn that carry no expert label now and may be asked."""

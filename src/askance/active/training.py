@@ -16,12 +16,14 @@ from askance.active.label_sets import label_entries, training_data
 from askance.active.study import Study, model_name
 from askance.active.usual import usual_in_learn
 from askance.config import TrainingConfig
+from askance.learning.architecture import make_imager
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.fields import field_of
 from askance.learning.novelty import NOVELTY
 from askance.learning.pieces import come_in_one_piece
 from askance.learning.prediction import Predictor, Seen
+from askance.learning.semi_supervised import IMAGER, made_images
 from askance.learning.task import States, Step
 from askance.learning.training import Run, step_count, train
 from askance.records import LabelSet, Model
@@ -55,7 +57,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         run = _run(study, cycle, label_set, data, start, progress, report)
         seen = _seen(data, study.config.training)
         trained = train(run)
-    states = trained.states | _novelty(study, trained.states, seen)
+    states = trained.states | _novelty(study, trained.states, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
         "losses": dict(trained.losses),
@@ -88,6 +90,15 @@ def _novelty(study: Study, networks: States, seen: Seen) -> States:
     config = study.config
     usual = usual_in_learn(study, Predictor(networks, study.shape, config.network, config.training, seen))
     return {NOVELTY: usual.state()} if usual else {}
+
+
+def _made(study: Study, networks: States, seed: int) -> States:
+    """Images that the training's imager makes, to be shown; nothing where the objective has none."""
+    if IMAGER not in networks:
+        return {}
+    imager = make_imager(study.shape, study.config.network, study.config.training)
+    imager.load_state_dict(networks[IMAGER])
+    return made_images(imager, seed)
 
 
 def _start(study: Study, cycle: int) -> _Start:

@@ -8,8 +8,11 @@ from torch import nn
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.errors import ConfigError
+from askance.learning.objectives import OBJECTIVES
+from askance.learning.semi_supervised import IMAGER
 from askance.networks.discriminator import PatchGAN
 from askance.networks.generator import Generator, Pix2PixUNet, UNet
+from askance.networks.imager import Imager
 
 _LARGE = 96  # pixels from which a slice is worked on in blocks of 2 x 2
 _NARROWEST = 4  # channels at full size
@@ -25,14 +28,16 @@ class Shape:
 
 
 def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> dict[str, nn.Module]:
-    """Untrained G, and D where the objective is adversarial, from torch's global generator.
+    """Untrained G, and where the objective is adversarial D or what it has in D's place, from torch's global generator.
 
     Raises:
         ConfigError: a grid or crop that G cannot be made for.
     """
     crop_size(shape, network, training)
     networks: dict[str, nn.Module] = {"G": make_generator(shape, network)}
-    if training.adversarial > 0:
+    if training.adversarial > 0 and OBJECTIVES[training.objective].semi:
+        networks[IMAGER] = make_imager(shape, network, training)
+    elif training.adversarial > 0:
         networks["D"] = make_discriminator(shape, network)
     if network.generator == "pix2pix":
         for module in networks.values():
@@ -54,6 +59,11 @@ def make_generator(shape: Shape, network: NetworkConfig) -> Generator:
 def make_discriminator(shape: Shape, network: NetworkConfig) -> PatchGAN:
     """D for weights that were trained, at torch's own start."""
     return PatchGAN(shape.channels, shape.classes, network.discriminator_width, shape.size)
+
+
+def make_imager(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> Imager:
+    """What makes images as large as the crops that G trains on."""
+    return Imager(shape.channels, network.discriminator_width, crop_size(shape, network, training))
 
 
 def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> tuple[int, int]:

@@ -5,7 +5,7 @@ That a step's batch depends on nothing that went before makes a training that wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +34,8 @@ class TrainingData:
     """What one training learns from.
 
     ``labels`` (N, H, W) uint8 on the working grid, may be memory-mapped; ``weights`` (N,) float32; ``pseudo`` (N,) bool;
-    ``extents`` (N, 2) int: rows and columns around the grid's centre that the slice really covers.
+    ``extents`` (N, 2) int: rows and columns around the grid's centre that the slice really covers. ``unlabelled``: U slices
+    that are shown without label, and their extents (U, 2).
     """
 
     slice_ids: tuple[str, ...]
@@ -42,6 +43,8 @@ class TrainingData:
     weights: NDArray[np.float32]
     pseudo: NDArray[np.bool_]
     extents: NDArray[np.int64]
+    unlabelled: tuple[str, ...] = ()
+    unlabelled_extents: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Batch:
 class Batches:
     """Augmented batches of ``config.batch`` crops; ``self[step]`` is the batch of that step.
 
-    ``share`` of each are pseudo-labels, but for at least one slice that an expert labelled: D's truths are these alone.
+    ``share`` of each are pseudo-labels and ``config.unlabelled`` slices without label, where there are some, but for at
+    least one slice that an expert labelled: D's truths are these alone.
 
     Raises:
         TrainingError: no slice has an expert's label.
@@ -71,8 +75,14 @@ class Batches:
         self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
         if not len(self._real):
             raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")
-        self._pseudo_each = min(round(share * config.batch), config.batch - 1) if len(self._pseudo) else 0
-        self._boxes = np.stack([_foreground_box(label) for label in data.labels])
+        count, room = len(data.slice_ids), config.batch - 1
+        self._bare = np.arange(count, count + len(data.unlabelled))
+        self._pseudo_each = min(round(share * config.batch), room) if len(self._pseudo) else 0
+        self._bare_each = min(round(config.unlabelled * config.batch), room - self._pseudo_each) if len(self._bare) else 0
+        self._ids = (*data.slice_ids, *data.unlabelled)
+        self._extents = np.concatenate([data.extents, data.unlabelled_extents])
+        self._boxes = np.zeros((len(self._ids), 2, 2))
+        self._boxes[:count] = [_foreground_box(label) for label in data.labels]
         self._crop = _crop_size(config.crop, data.labels.shape[1:])
 
     def __getitem__(self, step: int) -> Batch:
@@ -81,22 +91,33 @@ class Batches:
         generator = Generator().manual_seed(int(rng.integers(2**62)))
         chosen = np.concatenate(
             [
-                self._in_turn(self._real, step, self._config.batch - self._pseudo_each, stream=0),
+                self._in_turn(self._real, step, self._config.batch - self._pseudo_each - self._bare_each, stream=0),
                 self._in_turn(self._pseudo, step, self._pseudo_each, stream=1),
+                self._in_turn(self._bare, step, self._bare_each, stream=2),
             ]
         )
         strength = STRENGTHS[self._config.augment]
         images, labels = crop_and_turn(
-            torch.from_numpy(self._source.images([self._data.slice_ids[i] for i in chosen])),
-            torch.from_numpy(np.ascontiguousarray(self._data.labels[chosen])),
+            torch.from_numpy(self._source.images([self._ids[i] for i in chosen])),
+            torch.from_numpy(self._labels(chosen)),
             torch.from_numpy(self._centres(chosen, rng)),
             self._crop,
             strength,
             generator,
         )
-        weights, annotated = self._data.weights[chosen], ~self._data.pseudo[chosen]
+        bare = np.zeros(self._bare_each)
+        labelled = chosen[: len(chosen) - len(bare)]
+        weights = np.concatenate([self._data.weights[labelled], bare]).astype(np.float32)
+        annotated = np.concatenate([~self._data.pseudo[labelled], bare > 0])
         images = change_intensities(images, strength, generator)
         return Batch(images, labels, torch.from_numpy(weights), torch.from_numpy(annotated))
+
+    def _labels(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """(N, H, W); IGNORE throughout a slice without label."""
+        labels = np.full((len(chosen), *self._data.labels.shape[1:]), IGNORE, np.uint8)
+        labelled = chosen < len(self._data.slice_ids)
+        labels[labelled] = self._data.labels[chosen[labelled]]
+        return labels
 
     def _in_turn(self, members: NDArray[np.int64], step: int, count: int, stream: int) -> NDArray[np.int64]:
         """``count`` of ``members``: each once in a random order, then all again in another."""
@@ -115,7 +136,7 @@ class Batches:
         Corners lie between pixels, so that a crop that is neither turned nor scaled copies its pixels.
         """
         grid = np.array(self._data.labels.shape[1:])
-        half, extents = np.array(self._crop) / 2, np.maximum(self._data.extents[chosen], self._crop)
+        half, extents = np.array(self._crop) / 2, np.maximum(self._extents[chosen], self._crop)
         low, high = (grid - extents) / 2 + half, (grid + extents) / 2 - half
         anywhere = rng.uniform(low, high)
         near = rng.uniform(self._boxes[chosen, 0], self._boxes[chosen, 1])

@@ -28,12 +28,16 @@ Pixelwise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """A pixel-wise loss of (logits, labels, weights), Adam's betas, the part of the steps at a constant rate, D's kind."""
+    """A pixel-wise loss of (logits, labels, weights), Adam's betas, the part of the steps at a constant rate, D's kind.
+
+    ``semi``: it learns from slices without label, too, against images made for it in D's place (``semi_supervised``).
+    """
 
     pixelwise: Pixelwise
     betas: tuple[float, float]
     constant: float
     graded: bool = False
+    semi: bool = False
 
 
 def _overlap_and_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -47,7 +51,14 @@ OBJECTIVES = {
     "pix2pix": Objective(absolute, betas=(0.5, 0.999), constant=0.5),
     # Luc 2016: cross-entropy in L1's place; L1 between class maps has hardly a gradient where G is surely wrong.
     "luc": Objective(cross_entropy, betas=(0.5, 0.999), constant=0.5),
+    # Souly 2017 has cross-entropy alone; with preset askance's loss it shows what the unlabelled slices add to that.
+    "souly": Objective(_overlap_and_entropy, betas=(0.9, 0.99), constant=0.0, semi=True),
 }
+
+
+def learns_from_unlabelled(config: TrainingConfig) -> bool:
+    """Whether a training reads slices without label."""
+    return OBJECTIVES[config.objective].semi and config.adversarial > 0 and config.unlabelled > 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from askance.learning.architecture import Shape, crop_size, make_networks
 from askance.learning.batches import Batch, Batches, ImageSource, TrainingData
 from askance.learning.descent import descend
 from askance.learning.objectives import OBJECTIVES, compute_losses
+from askance.learning.semi_supervised import IMAGER, losses_with_made_images
 from askance.learning.task import States, Step, StepLosses, Task, Trained
 
 
@@ -84,7 +85,9 @@ def _optimizer(config: TrainingConfig, module: nn.Module) -> AdamW:
 
 
 def _losses(config: TrainingConfig, networks: Mapping[str, nn.Module], batch: Batch) -> StepLosses:
-    """Each network's own loss; D's comes first, as G's graph goes through D."""
+    """Each network's own loss; D's or the imager's comes first, as G's graph goes through them or theirs through G."""
+    if IMAGER in networks:
+        return losses_with_made_images(networks, batch, config)
     losses = compute_losses(networks["G"], networks.get("D"), batch, config)
     of_d = {} if losses.discriminator is None else {"D": losses.discriminator}
     return StepLosses({**of_d, "G": losses.generator}, losses.parts)

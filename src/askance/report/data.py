@@ -85,7 +85,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that one report shows. ``cycles`` in rising order; ``full_supervision``: the Dice with every slice labelled."""
+    """All that one report shows. ``cycles`` in rising order; ``full_supervision``: the Dice with every slice labelled.
+
+    ``made``: images (h, w) that the training's imager made, where it has one, with pixels of ``made_aspect``.
+    """
 
     study: StudyFacts
     cycles: tuple[CycleRecord, ...]
@@ -93,3 +96,5 @@ class ReportData:
     asked: tuple[AskedSlice, ...] = ()
     figure2: tuple[Panel, ...] = ()
     full_supervision: float | None = None
+    made: tuple[NDArray[np.floating[Any]], ...] = ()
+    made_aspect: float = 1.0

@@ -76,6 +76,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         },
         "asked": _by_cycle(data.asked),
         "figure2": [_figure2_row(panel) for panel in data.figure2],
+        "made": _made(data),
         "has_truth": any(panel.truth is not None for panel in data.figure2),
         "legend": [(name, as_hex(class_colour(label))) for label, name in enumerate(data.study.classes) if label],
         "unreliable": as_hex(UNRELIABLE),
@@ -143,6 +144,15 @@ def _figure2_row(panel: Panel) -> dict[str, Any]:
         "prediction": _picture("png", panels.labels_png(panel, panel.prediction), predicted),
         "doubt": _picture("png", panels.doubt_png(panel), doubt),
     }
+
+
+def _made(data: ReportData) -> dict[str, Any] | None:
+    if not data.made:
+        return None
+    height, width = panels.sheet_shape(data.made)
+    alt = f"{len(data.made)} images that the generator of images made from noise."
+    ratio = f"{width} / {height * data.made_aspect:.4g}"
+    return {"picture": _picture("png", panels.sheet_png(data.made), alt), "ratio": ratio}
 
 
 def _picture(kind: str, content: bytes, alt: str) -> Picture:

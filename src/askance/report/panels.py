@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ Picture = NDArray[np.float64]
 
 #: Shortest allowed longer side of a panel in pixels; smaller slices are magnified by a whole number.
 _SIDE = 300
+_IN_A_ROW = 8
 
 
 def image_png(panel: Panel) -> bytes:
@@ -49,6 +51,23 @@ def doubt_png(panel: Panel) -> bytes:
     doubt = 1 - np.clip(_smooth(panel.score_map, _factor(panel)), 0, 1)
     strength = 0.85 * doubt[..., np.newaxis]
     return _png((1 - strength) * picture + strength * np.array(UNRELIABLE) / 255)
+
+
+def sheet_png(images: Sequence[Floats]) -> bytes:
+    """Images (h, w) side by side, _IN_A_ROW in each row, grey from the 1st to the 99th percentile of all."""
+    low, high = np.percentile(np.stack(images), [1, 99])
+    grey = [np.clip((image - low) / max(high - low, 1e-6), 0, 1) for image in images]
+    factor = max(1, math.ceil(_SIDE / 2 / max(images[0].shape)))
+    tiles = [np.pad(_smooth(image, factor), 2, constant_values=1) for image in grey]
+    tiles += [np.ones_like(tiles[0])] * (-len(tiles) % _IN_A_ROW)
+    rows = [np.hstack(tiles[start : start + _IN_A_ROW]) for start in range(0, len(tiles), _IN_A_ROW)]
+    return _png(np.repeat(np.vstack(rows)[..., np.newaxis], 3, axis=2))
+
+
+def sheet_shape(images: Sequence[Floats]) -> tuple[int, int]:
+    """Rows and columns of pixels that the images on such a sheet have, in their own pixels."""
+    height, width = images[0].shape
+    return -(-len(images) // _IN_A_ROW) * height, _IN_A_ROW * width
 
 
 def _factor(panel: Panel) -> int:
