@@ -40,6 +40,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fold", type=parse_fold, help="K/N: hold out a part of learn's patients in the place of test")
     parser.add_argument("--base", type=float, default=0.025)
+    parser.add_argument(
+        "--start", choices=("spread", "random"), default="spread", help="how the base is chosen; name it in --tag"
+    )
     parser.add_argument("--total", type=float, default=0.10)
     parser.add_argument("--cycles", type=int, default=3)
     parser.add_argument("--training", type=json.loads, default={}, help='settings of [training], as {"max_steps": 300}')
@@ -101,11 +104,11 @@ def _name(options: argparse.Namespace, method: str, seed: int) -> str:
 
 
 def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> None:
-    budget: dict[str, Any] = {"base": options.base, "total": options.total, "cycles": 0}
+    budget: dict[str, Any] = {"base": options.base, "total": options.total, "cycles": 0, "start": options.start}
     if method == "full":
         budget = {"base": 10**9, "total": 10**9, "cycles": 0, "start": "random"}
     if method == "paper":
-        budget = {"total": options.total, "cycles": 1}
+        budget = {"total": options.total, "cycles": 1}  # the base is one patient's slices
     settings = {"expert": "simulated", "seed": seed, "budget": budget}
     settings |= {name: getattr(options, name) for name in _SECTIONS}
     preset = "paper" if method == "paper" else "askance"
