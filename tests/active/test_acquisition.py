@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from askance.active import acquisition as module
 from askance.active.acquisition import ACQUISITIONS, Candidate, acquisition
+from askance.active.diversity import CoreSet
 from askance.errors import UsageError
 
 MEASURES = (
     *("score", "d_raw", "entropy", "foreground", "agreement", "bald", "expected_dice", "total_entropy", "expected_errors"),
-    *("class_entropy/1", "class_entropy/2", "true_foreground"),
+    *("class_entropy/1", "class_entropy/2", "true_foreground", "place/1", "place/2"),
 )
 
 
@@ -81,6 +82,22 @@ def test_power_draws_in_proportion_to_doubt_and_leaves_neighbours_out() -> None:
     first = np.mean([one[0] == "a/2/3" for one in drawn])
     assert 0.5 < first < 0.62  # 0.9 of 0.9 + 7 x 0.1
     assert all(abs(int(a.split("/")[2]) - int(b.split("/")[2])) > 1 for a, b in drawn)
+
+
+def test_a_core_set_asks_for_what_lies_farthest_from_all_that_is_known() -> None:
+    spots = [(0.0, 0.0), (1.0, 0.0), (10.0, 0.0), (10.5, 0.0), (5.0, 0.0)]
+    candidates = [Candidate(f"a/2/{i}", "p", "a", i, {"place/1": x, "place/2": y}) for i, (x, y) in enumerate(spots)]
+    labelled = [Candidate("b/2/0", "q", "b", 0, {"place/1": 0.0, "place/2": 0.0})]
+    asked = CoreSet().beside(labelled).select(candidates, 5, np.random.default_rng(0))
+    assert asked == ["a/2/3", "a/2/4", "a/2/1", "a/2/2", "a/2/0"]
+    first, second = (spots[int(one[-1])][0] for one in CoreSet().select(candidates, 2, np.random.default_rng(0)))
+    assert abs(first - second) > 5
+
+
+def test_a_core_set_of_slices_in_one_spot_repeats_none() -> None:
+    same = [Candidate(f"a/2/{i}", "p", "a", i, {"place/1": 1.0}) for i in range(4)]
+    for chooser in (CoreSet(), CoreSet().beside(same)):
+        assert len(set(chooser.select(same, 4, np.random.default_rng(0)))) == 4
 
 
 def test_score_foreground_draws_by_doubt_where_something_is_predicted_and_elsewhere_last() -> None:

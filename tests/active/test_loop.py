@@ -14,10 +14,12 @@ import pytest
 
 from askance import api
 from askance.active import loop, training
+from askance.active.diversity import CoreSet
 from askance.active.experts import HumanExpert, SimulatedExpert
 from askance.active.loop import collaborate
 from askance.active.study import Study
 from askance.errors import AskanceError, SourceChanged, SplitError, StudyBusy, UsageError, WaitingForExpert
+from askance.learning.prediction import DIRECTIONS
 from askance.report.tables import budget_table
 from askance.store.answers import Answer
 from askance.volumes.layouts import find_dataset
@@ -168,6 +170,22 @@ def test_an_acquisition_decides_what_is_asked(make_study: Callable[..., Study]) 
         lowest = asked[0].asked[0].score  # type: ignore[union-attr]
         learn = {case.id for case in one.store.cases("learn")}
         assert lowest == min(p.score for p in ranked if p.slice_id.split("/")[0] in learn)
+
+
+def test_a_core_set_minds_what_is_labelled_and_never_trains_on_its_own_word_for_it(
+    make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, known = CoreSet.beside, []
+    monkeypatch.setattr(CoreSet, "beside", lambda self, labelled: known.append(labelled) or beside(self, labelled))
+    with make_study(acquisition="core-set") as study:
+        records = api.run(study)
+        base = study.store.query(0)
+        assert base is not None
+        assert {one.slice_id for one in known[0]} == set(base.slice_ids)
+        assert {len(one.measures) for one in known[0]} == {DIRECTIONS}
+        assert len(known[-1]) == len(base.slice_ids) + len(study.store.query(1).slice_ids)  # type: ignore[union-attr]
+        learn = records[-1]["learn_slices"]
+        assert records[1]["triage"]["pool"] == learn - records[1]["labelled_slices"]
 
 
 def test_preset_paper_runs_from_one_patient_and_ranks_by_its_discriminator(tmp_path: Path, tiny_dataset: Path) -> None:

@@ -11,14 +11,14 @@ from importlib.metadata import entry_points
 
 from askance.active.candidates import Acquisition, Candidate, Scheduled
 from askance.active.chance import TRUE_FOREGROUND, ForegroundRandom, Random, Strided
-from askance.active.diversity import PowerSpread, Spread
-from askance.active.measures import CLASS_MEASURES, MEASURES
+from askance.active.diversity import CoreSet, PowerSpread, Spread
+from askance.active.measures import MEASURES, VECTOR_MEASURES
 from askance.active.uncertainty import ClaspPE, Extreme, StochasticBatches
 from askance.errors import UsageError
 
 __all__ = ["ACQUISITIONS", "Acquisition", "Candidate", "acquisition"]
 
-_KNOWN = frozenset({"score", "d_raw", TRUE_FOREGROUND, *MEASURES, *CLASS_MEASURES})  # what ``needs`` may hold
+_KNOWN = frozenset({"score", "d_raw", TRUE_FOREGROUND, *MEASURES, *VECTOR_MEASURES})  # what ``needs`` may hold
 
 ACQUISITIONS: dict[str, Acquisition] = {
     "score": Extreme("score"),
@@ -36,6 +36,7 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "foreground-random": ForegroundRandom(),
     "true-foreground-random": ForegroundRandom(TRUE_FOREGROUND),  # for simulations: it reads the truth
     "clasp-pe": ClaspPE(),
+    "core-set": CoreSet(),
     "errors": Extreme("expected_errors", highest=True),
     "errors-power": PowerSpread("expected_errors", highest=True),
 }

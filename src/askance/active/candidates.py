@@ -43,6 +43,15 @@ class Scheduled(Protocol):
         ...
 
 
+@runtime_checkable
+class Informed(Protocol):
+    """An acquisition that minds what is labelled already."""
+
+    def beside(self, labelled: Sequence[Candidate]) -> Acquisition:
+        """What it asks by when the slices ``labelled`` are known; they have the measures that candidates have."""
+        ...
+
+
 def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
     """By case and index."""
     return sorted(candidates, key=lambda one: (one.case, one.index))

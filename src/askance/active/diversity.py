@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from askance.active.candidates import Candidate, in_order
+from askance.active.measures import PLACE
 
 _LEAST_DOUBT = 0.01  # a slice that the model is sure of may be drawn, too
 
@@ -52,6 +55,51 @@ class Spread:
             if one.patient not in found and all(abs(one.index - index) > self.gap for index in near[one.case]):
                 found[one.patient] = one.slice_id
         return list(found.values())
+
+
+@dataclass(frozen=True)
+class CoreSet:
+    """The slices that leave none of the pool far from one that is labelled or asked: k-centre greedy (Sener 2018).
+
+    Slices lie where G's features put them. Each next one is the farthest from all that are ``labelled`` or chosen. It looks
+    for what is different, whether the model is right about it or not.
+    """
+
+    labelled: tuple[tuple[float, ...], ...] = ()
+    needs: ClassVar[frozenset[str]] = frozenset({PLACE})
+
+    def beside(self, labelled: Sequence[Candidate]) -> CoreSet:
+        """With these as the first centres."""
+        return replace(self, labelled=tuple(map(tuple, _places(in_order(labelled)))))
+
+    def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
+        """``n`` of them, the farthest first; without a centre, from one drawn at random on."""
+        ordered = in_order(candidates)
+        if n <= 0 or not ordered:
+            return []
+        places = _places(ordered)
+        apart = np.full(len(ordered), np.inf)
+        for centre in self.labelled:
+            apart = np.minimum(apart, _distances(places, np.array(centre)))
+        chosen: list[int] = [] if self.labelled else [int(rng.integers(len(ordered)))]
+        apart[chosen] = 0
+        while len(chosen) < min(n, len(ordered)):
+            if chosen:
+                apart = np.minimum(apart, _distances(places, places[chosen[-1]]))
+                apart[chosen] = -1  # one as far as itself may lie there, too
+            chosen.append(int(apart.argmax()))
+        return [ordered[place].slice_id for place in chosen]
+
+
+def _places(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    """(N, DIRECTIONS)."""
+    names = sorted({name for one in candidates for name in one.measures if name.startswith(f"{PLACE}/")})
+    return np.array([[one.measures[name] for name in names] for one in candidates], np.float64)
+
+
+def _distances(places: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    distances: NDArray[np.float64] = np.linalg.norm(places - centre, axis=1)
+    return distances
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,8 @@ class Turn:
             with self._timed(cycle, "ask"):
                 query = ask(self._study, cycle, model.id)
             with self._timed(cycle, "triage"):
-                learn = {one.id for one in self._study.store.slices("learn")}
-                ranked = [one for one in store.predictions.of(model.id) if one.slice_id in learn]
+                rest = {one.id for one in self._study.store.slices("learn", {"pool", "skipped"})}
+                ranked = [one for one in store.predictions.of(model.id) if one.slice_id in rest]
                 store.predictions.save_triage(triage(ranked, set(query.slice_ids), config.pseudo))
         return ask(self._study, cycle, model.id)
 

@@ -11,9 +11,12 @@ from collections.abc import Callable, Collection, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.learning.prediction import Outcome
+from askance.learning.prediction import DIRECTIONS, Outcome
 
 Floats = NDArray[np.float32]
+
+#: Where G's features put a slice: slices that look alike to G lie near each other.
+PLACE = "place"
 
 _SELDOM = 0.15  # chance that an empty prediction beside predicted foreground is right
 
@@ -121,6 +124,11 @@ def novelty(outcome: Outcome) -> Floats:
     return np.zeros(len(outcome.probs), np.float32) if outcome.novelty is None else outcome.novelty
 
 
+def place(outcome: Outcome) -> Floats:
+    """(D, DIRECTIONS): where G's features put each slice; the origin for all where it was not noted."""
+    return np.zeros((len(outcome.probs), DIRECTIONS), np.float32) if outcome.place is None else outcome.place
+
+
 def _seen(outcome: Outcome) -> Floats:
     return outcome.cut(outcome.probs)
 
@@ -158,29 +166,30 @@ MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "novelty": novelty,
 }
 
-#: The same with a value for each foreground class, kept as ``name/1``, ``name/2``, ...
-CLASS_MEASURES: dict[str, Callable[[Outcome], Floats]] = {
+#: The same with several values, for each foreground class or direction, kept as ``name/1``, ``name/2``, ...
+VECTOR_MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "class_entropy": lambda outcome: class_entropy(_seen(outcome)),
+    PLACE: place,
 }
 
 
 def measures_of(outcome: Outcome, wanted: Iterable[str]) -> dict[str, Floats]:
-    """(D,) of each measure that is wanted; of one with a value a class, (D,) for each class."""
+    """(D,) of each measure that is wanted; of one with several values, (D,) of each of them."""
     found: dict[str, Floats] = {}
     for name in wanted:
         if name in MEASURES:
             found[name] = MEASURES[name](outcome)
         else:
-            by_class = CLASS_MEASURES[name](outcome).T
-            found |= {of_class(name, c): values for c, values in enumerate(by_class, start=1)}
+            columns = VECTOR_MEASURES[name](outcome).T
+            found |= {component(name, number): values for number, values in enumerate(columns, start=1)}
     return found
 
 
-def of_class(name: str, c: int) -> str:
-    """What the measure ``name`` of class ``c`` is called among a prediction's measures."""
-    return f"{name}/{c}"
+def component(name: str, number: int) -> str:
+    """What the ``number``-th value of measure ``name``, from 1 on, is called among a prediction's measures."""
+    return f"{name}/{number}"
 
 
 def given(known: Collection[str], name: str) -> bool:
-    """Whether the measure ``name`` stands among ``known``, for a class measure that of its first class."""
-    return name in known or (name in CLASS_MEASURES and of_class(name, 1) in known)
+    """Whether the measure ``name`` stands among ``known``, of one with several values the first."""
+    return name in known or (name in VECTOR_MEASURES and component(name, 1) in known)

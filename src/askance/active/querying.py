@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askance.active.acquisition import Acquisition, Candidate, acquisition, require_truth_for
+from askance.active.candidates import Informed
 from askance.active.chance import TRUE_FOREGROUND
 from askance.active.coldstart import STARTS
 from askance.active.measures import given
@@ -56,6 +57,8 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
         return known
     chooser = acquisition(study.config.acquisition, _progress(study.config.budget, cycle))
     require_truth_for(chooser, study.config.acquisition, study.config.expert)
+    if isinstance(chooser, Informed) and model:
+        chooser = chooser.beside(_labelled(study, chooser, model))
     candidates, predictions = _candidates(study, chooser, model)
     rng = np.random.default_rng((study.config.seed, _QUERY_STREAM, cycle))
     ids = chooser.select(candidates, query_size(study, cycle), rng)
@@ -107,9 +110,24 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
                 f"acquisition {study.config.acquisition!r} needs {sorted(missing)} of {one.id}, which {model or 'no model'} "
                 f"did not give; run `askance rank` first, or choose random or strided"
             )
-        wanted = {key: value for key, value in known.items() if key.partition("/")[0] in chooser.needs}
-        candidates.append(Candidate(one.id, one.patient, one.case, one.index, wanted))
+        candidates.append(Candidate(one.id, one.patient, one.case, one.index, _wanted(known, chooser)))
     return candidates, predictions
+
+
+def _labelled(study: Study, chooser: Acquisition, model: str) -> list[Candidate]:
+    """Slices of learn that are answered, as ``model`` sees them, with what the acquisition wants to know of them."""
+    learn, answered = {one.id: one for one in study.store.slices("learn")}, {a.slice_id for a in study.store.annotations()}
+    found = []
+    for one in study.store.predictions.of(model):
+        known = _wanted(_measures(one), chooser)
+        if one.slice_id in learn and one.slice_id in answered and all(given(known, name) for name in chooser.needs):
+            about = learn[one.slice_id]
+            found.append(Candidate(about.id, about.patient, about.case, about.index, known))
+    return found
+
+
+def _wanted(known: dict[str, float], chooser: Acquisition) -> dict[str, float]:
+    return {key: value for key, value in known.items() if key.partition("/")[0] in chooser.needs}
 
 
 def _progress(budget: BudgetConfig, cycle: int) -> float:

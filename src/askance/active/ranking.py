@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.calibration import FEATURES, LEAN, Calibration
-from askance.active.measures import CLASS_MEASURES, MEASURES, given, measures_of
+from askance.active.measures import MEASURES, PLACE, VECTOR_MEASURES, given, measures_of
 from askance.active.scores import d_raw, score_maps, slice_scores
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
-from askance.records import Case, Prediction, parse_slice_id, slice_id
+from askance.records import Case, Prediction, State, parse_slice_id, slice_id
 
 #: Ranking always says where it sees foreground and what is new to it, for the reasons in words, and what the score looked
 #: at: answers teach it.
@@ -25,10 +25,12 @@ def rank_pool(
 ) -> list[Prediction]:
     """Predictions of every pool or skipped slice by ``model``, stored case by case; what is stored is not made again.
 
-    A skipped slice is not asked again but may be pseudo-labelled.
+    A skipped slice is not asked again but may be pseudo-labelled. Where an acquisition wants to know what lies near what,
+    the slices of learn that are labelled are predicted, too.
     """
-    wanted = [name for name in (*MEASURES, *CLASS_MEASURES) if name in {*_ALWAYS, *needs}]
-    ids = [one.id for one in study.store.slices("learn", {"pool", "skipped"})]
+    wanted = [name for name in (*MEASURES, *VECTOR_MEASURES) if name in {*_ALWAYS, *needs}]
+    states: set[State] | None = None if PLACE in wanted else {"pool", "skipped"}
+    ids = [one.id for one in study.store.slices("learn", states)]
     pool, done = by_case(ids), _ranked_cases(study, model, set(ids), wanted)
     predictor = None
     for place, (case_id, indices) in enumerate(pool.items()):

@@ -12,7 +12,7 @@ from typing import Any
 
 from askance.active.experts import expert_of
 from askance.active.loop import Watcher, collaborate
-from askance.active.measures import CLASS_MEASURES, MEASURES
+from askance.active.measures import MEASURES, VECTOR_MEASURES
 from askance.active.ranking import rank_pool
 from askance.active.study import Study
 from askance.evaluation.figures import measure_fully
@@ -44,7 +44,7 @@ def run_base(material: Material, trial: Trial, watcher: Watcher) -> dict[str, An
         if not (folder / _RANKED).exists():
             began = time.perf_counter()
             with watcher.stage(0, "rank"):
-                rank_pool(study, model.id, (*MEASURES, *CLASS_MEASURES), watcher.count)
+                rank_pool(study, model.id, (*MEASURES, *VECTOR_MEASURES), watcher.count)
             draft = folder / f"{_RANKED}.{os.getpid()}"
             draft.write_text(f"{time.perf_counter() - began:.3f}")
             draft.replace(folder / _RANKED)

@@ -29,6 +29,10 @@ from askance.learning.views import VIEWS, View
 from askance.networks.discriminator import PatchGAN
 from askance.networks.generator import Generator
 
+#: Numbers that say where G's features put a slice.
+DIRECTIONS = 16
+
+_PLACE = "place"  # among the traits of the first look
 _BATCH_PIXELS = 16 * 256 * 256
 
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -45,6 +49,7 @@ class Outcome:
     without D; ``judged`` is that box of the grid. ``looked_at``: the part of the grid that was predicted, beyond which all
     is background for sure; None: all.
     ``novelty`` (D,): how unlike the slices of learn they are, beyond 1 unlike any; None where the model cannot tell.
+    ``place`` (D, DIRECTIONS): the mean over each slice of G's coarsest features, projected to few numbers.
     """
 
     probs: NDArray[np.float32]
@@ -54,6 +59,7 @@ class Outcome:
     looked_at: Box | None = None
     judged: Box | None = None
     novelty: NDArray[np.float32] | None = None
+    place: NDArray[np.float32] | None = None
 
     def cut(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of ``array`` (..., H, W) that was predicted, as a view."""
@@ -108,6 +114,7 @@ class Predictor:
         seen, box = self._covered(images, extent)
         with torch.inference_mode(), self._fabric.autocast():
             probs, field, features = self._first_view(seen, box)
+            place = features.pop(_PLACE)
             agreement, information = torch.ones(len(seen)), torch.zeros_like(probs[:, 0])
             near = self._near(probs)
             if self._views > 1 and near:
@@ -124,6 +131,7 @@ class Predictor:
             field.around(near).moved(box.top, box.left),
             judged.moved(box.top, box.left),
             self._novelty.of(features | _image_traits(images, extent)).numpy() if self._novelty else None,
+            place.numpy(),
         )
 
     def traits(self, images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
@@ -159,12 +167,12 @@ class Predictor:
         return torch.from_numpy(put_back(probs, field, size)), field, features
 
     def _first_look(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Probabilities of ``images`` as they are, and the features' traits where they are asked for."""
+        """Probabilities of ``images`` as they are, and the features' traits and place."""
         probs, features = [], []
         for part in self._parts(images):
             levels = self._generator.encode(part)
-            if self._novelty:
-                features.append(feature_traits(levels))
+            traits = feature_traits(levels) if self._novelty else {}
+            features.append({**traits, _PLACE: _placed(levels[-1])})
             probs.append(self._generator.decode(levels).float().softmax(1).cpu())
         return self._whole(torch.cat(probs)), _joined(features)
 
@@ -202,6 +210,15 @@ class Predictor:
         for start in range(0, len(images), count):
             part = images[start : start + count].contiguous(memory_format=torch.channels_last)
             yield self._fabric.to_device(part)
+
+
+def _placed(features: Tensor) -> Tensor:
+    """(N, DIRECTIONS) of the coarsest features (N, T, h, w): their mean, projected at random, which keeps distances.
+
+    Johnson and Lindenstrauss 1984; the projection is the same for every model of T features.
+    """
+    random = torch.randn(features.shape[1], DIRECTIONS, generator=torch.Generator().manual_seed(0))
+    return (features.float().mean((2, 3)).cpu() @ random / math.sqrt(DIRECTIONS)).float()
 
 
 def _image_traits(images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
