@@ -206,3 +206,18 @@ def test_a_human_study_waits_with_exit_code_three(tmp_path: Path, capsys: pytest
     assert "3 of 3 slices wait for the expert" in capsys.readouterr().err
     assert main(["query", study, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
+
+
+def test_an_axis_among_the_settings_is_the_axis_and_said_twice_is_refused(
+    tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(tiny_dataset), "--expert", "simulated"]
+    grid = ["--set", "grid.axis=0", "--set", "grid.size=[16,16]"]
+    assert main(["init", str(tmp_path / "study"), *data, *grid, "--base", "4"]) == 0
+    assert "slices along file axis 0" in capsys.readouterr().out
+    with Study.open(tmp_path / "study") as study:
+        case = study.store.cases("learn")[0]
+        assert case.labelled == tuple(range(case.shape[0]))
+    assert main(["init", str(tmp_path / "other"), *data, *grid, "--axis", "1"]) == 2
+    assert "the axis is said twice, as 1 and as grid.axis = 0" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

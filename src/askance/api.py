@@ -53,7 +53,11 @@ def init(
         address(database)  # before hours of reading
     seed = settings.get("seed", 0)
     cases, number = study_cases(
-        found, axis=axis, division=division, seed=seed if isinstance(seed, int) and seed >= 0 else 0, progress=progress
+        found,
+        axis=_axis_said(settings, axis),
+        division=division,
+        seed=seed if isinstance(seed, int) and seed >= 0 else 0,
+        progress=progress,
     )
     _require_learn(cases)
     config = with_validation(_config(folder, found, preset, settings, cases, number), cases, settings.get("budget") or {})
@@ -65,6 +69,21 @@ def init(
         study.store.destroy()
         raise
     return study
+
+
+def _axis_said(settings: Mapping[str, Any], axis: str | None) -> str | None:
+    """The axis by name or number, from either place that can say it.
+
+    Raises:
+        UsageError: both say one.
+    """
+    grid = settings.get("grid")
+    of_grid = grid.get("axis") if isinstance(grid, Mapping) else None
+    if of_grid is None:
+        return axis
+    if axis is not None:
+        raise UsageError(f"the axis is said twice, as {axis} and as grid.axis = {of_grid}; say it once")
+    return str(of_grid)
 
 
 def _config(
