@@ -114,3 +114,10 @@ def test_the_server_does_not_stand_open_on_a_network(address: Address, open_to_a
         return
     with pytest.raises(UsageError, match="--"):
         require_private(address)
+
+
+def test_the_only_admin_is_not_revoked_through_the_page_either(people: People) -> None:
+    answer = people.ada.post("users/revoke", name="ada")
+    assert answer.status_code == 422
+    assert "ada is the only admin whose link works" in answer.json()["error"]
+    assert people.ada.ask("GET", "/api/me").status_code == 200

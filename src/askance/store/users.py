@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Literal, get_args
@@ -68,11 +69,16 @@ def revoke(connection: sa.Connection, name: str, by: str) -> int:
     """End every token of ``name``; how many there were.
 
     Raises:
-        UsageError: no such user.
+        UsageError: no such user, or the only admin whose link works.
     """
     table = schema.tokens
     if connection.scalar(sa.select(schema.users.c.name).where(schema.users.c.name == name)) is None:
         raise UsageError(f"user {name!r:.80} is not known; `askance users list` shows who is")
+    if admins_at_work(listed(connection)) == [name]:
+        raise UsageError(
+            f"{name} is the only admin whose link works; without one nobody could start a cycle or add people on the page: "
+            "add another admin first"
+        )
     working = sa.update(table).where(table.c.user == name, table.c.revoked_at.is_(None))
     ended = connection.execute(working.values(revoked_at=utc_now())).rowcount
     audit.note(connection, by, "user revoked", detail={"user": name, "tokens": ended})
@@ -90,6 +96,11 @@ def listed(connection: sa.Connection) -> list[Listed]:
         .order_by(schema.users.c.name)
     )
     return [Listed(*row) for row in connection.execute(chosen)]
+
+
+def admins_at_work(everybody: Sequence[Listed]) -> list[str]:
+    """Admins with a link that works, by name."""
+    return [one.name for one in everybody if one.role == "admin" and one.tokens]
 
 
 def known_by(connection: sa.Connection, token: str) -> User:
