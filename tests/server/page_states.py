@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from browsing import Visitor, chromium
 from playwright.sync_api import Browser
-from served import Served, link_of, serving
+from served import Served, link_of, serving, set_reading
 
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
@@ -33,16 +33,6 @@ from askance.volumes.phantom.study import make_phantom
 NOTICE = "document.getElementById('notice').textContent.includes('{}')"
 BANNER = "document.getElementById('banner').textContent.includes('{}')"
 DIALOG = "document.getElementById('dialog').open"
-
-
-def set_reading(folder: Path, **settings: object) -> None:
-    """Change how people read in a study that is not served."""
-    path = folder / "study.toml"
-    text = path.read_text()
-    for key, value in settings.items():
-        old = next(line for line in text.splitlines() if line.startswith(f"{key} = "))
-        text = text.replace(old, f"{key} = {value}")
-    path.write_text(text)
 
 
 def walk(browser: Browser, served: Served) -> Iterator[tuple[str, Visitor]]:

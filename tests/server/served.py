@@ -75,6 +75,16 @@ def people_of(store: Store, client: TestClient) -> People:
     return People(store, *(Person(name, token, client, f"tab-{name}") for name, token in tokens.items()))
 
 
+def set_reading(folder: Path, **settings: object) -> None:
+    """Change how people read in a study that is not served."""
+    path = folder / "study.toml"
+    text = path.read_text()
+    for key, value in settings.items():
+        old = next(line for line in text.splitlines() if line.startswith(f"{key} = "))
+        text = text.replace(old, f"{key} = {value}")
+    path.write_text(text)
+
+
 @dataclass
 class Served:
     """A server in a process of its own. ``link`` is what it printed: the admin's."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from browsing import Visitor, chromium
-from page_states import disagree, set_reading
+from page_states import disagree
 from playwright.sync_api import Browser
-from served import Served, link_of, serving
+from served import Served, link_of, serving, set_reading
 
 from askance.active.study import Study
 from askance.metrics.dice import slice_dice

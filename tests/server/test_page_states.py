@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from browsing import Visitor, chromium
-from page_states import set_reading, walk
-from served import link_of, serving
+from page_states import walk
+from served import link_of, serving, set_reading
 
 from askance.active.study import Study
 

@@ -2,9 +2,13 @@
 
 import nibabel as nib
 import numpy as np
-from served import People, upload
+from served import People, Person, people_of, set_reading, upload
+from starlette.testclient import TestClient
 
+from askance.active.study import Study
 from askance.records import parse_slice_id
+from askance.server.app import create_app
+from askance.store.store import Store
 from made_studies import truth_of
 
 
@@ -194,3 +198,37 @@ def test_a_view_says_which_slices_the_draft_holds_beyond_it(people: People) -> N
 
 def test_the_agreement_of_readers_is_part_of_the_progress(people: People) -> None:
     assert people.anna.ask("GET", "/api/progress").json()["agreement"] == {"mean": None, "n": 0, "open": 0}
+
+
+def test_two_readers_never_see_each_others_answer_not_even_when_they_reopen_theirs(asking_study: Study) -> None:
+    set_reading(asking_study.store.folder, second_reader=1.0, agreement=0.0)
+    with (
+        Store.open(asking_study.store.folder) as store,
+        TestClient(create_app(store), base_url="http://127.0.0.1") as client,
+    ):
+        people = people_of(store, client)
+        slice_id = people.anna.next()
+        index, axis = index_of(slice_id), (24, 32)
+        people.anna.send("submit", slice_id, {index: np.full(axis, 1)})
+        while (told := people.ben.post("next").json())["purpose"] != "second":
+            people.ben.post("aside", slice=told["slice"], state="skipped", reason="later")
+        assert told["slice"] == slice_id
+        assert not shows(people.ben, slice_id, 1)
+        people.ben.post("give_back", slice=slice_id)
+        assert not shows(people.ben, slice_id, 1), "no longer in hand"
+        people.ben.post("reopen", slice=slice_id)
+        assert not shows(people.ben, slice_id, 1)
+        answer = people.ben.send("submit", slice_id, {index: np.full(axis, 2)}).json()
+        assert answer["dice"] == 0
+        people.anna.post("reopen", slice=slice_id)
+        assert shows(people.anna, slice_id, 1)
+        assert people.anna.ask("GET", "/api/version", params={"slice": slice_id, "number": 2}).status_code == 422
+        people.anna.send("submit", slice_id, {index: np.full(axis, 1)})
+        people.ben.post("reopen", slice=slice_id)
+        assert shows(people.ben, slice_id, 2)
+
+
+def shows(person: Person, slice_id: str, label: int) -> bool:
+    """Whether the whole slice is shown as ``label``."""
+    _, sections = person.view(slice_id, reach=0)
+    return set(sections["labels"]) == {label}

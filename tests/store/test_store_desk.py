@@ -248,3 +248,98 @@ def test_the_time_per_slice_counts_from_the_answer_before(asked: Store) -> None:
     submit(asked, "anna", second)
     newest, oldest = asked.desk.seconds_per_slice("anna")
     assert newest < 60 < oldest
+
+
+def read_by_both(store: Store, dice: float = 0.9) -> str:
+    """A slice that anna answered and ben read again."""
+    slice_id = taken(store, "anna")
+    submit(store, "anna", slice_id, 1)
+    with_ben(store, slice_id)
+    submit(store, "ben", slice_id, 2, dice=dice)
+    return slice_id
+
+
+def with_ben(store: Store, slice_id: str) -> None:
+    """Put an answered slice into ben's hands, for a second reading."""
+    change(store, "UPDATE slices SET state = 'pool' WHERE state = 'queried'")
+    given = store.desk.next("ben", "t")
+    assert given is not None
+    assert (given.lease.slice_id, given.lease.purpose) == (slice_id, "second")
+
+
+def test_a_reader_sees_of_a_slice_that_two_people_read_their_own_answer_only(
+    tmp_path: Path, new_database: NewDatabase
+) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = taken(store, "anna")
+        submit(store, "anna", slice_id, 1)
+        assert store.desk.visible([slice_id], "ben") == [], "as a neighbour neither: ben may be its second reader"
+        with_ben(store, slice_id)
+        submit(store, "ben", slice_id, 2, dice=0.9)
+        for user in ("anna", "ben"):
+            assert store.desk.reopen(slice_id, user, "t").purpose == "second"
+            assert [one.author for one in store.desk.visible([slice_id], user)] == [user]
+            store.desk.give_back(slice_id, user, "t")
+        assert [one.author for one in store.desk.visible([slice_id], "carl")] == ["ben"], "accepted: nobody is asked again"
+
+
+def test_a_second_reader_who_put_the_slice_back_reopens_it_without_the_first_answer(
+    tmp_path: Path, new_database: NewDatabase
+) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = taken(store, "anna")
+        submit(store, "anna", slice_id, 1)
+        with_ben(store, slice_id)
+        store.desk.give_back(slice_id, "ben", "t")
+        store.desk.reopen(slice_id, "ben", "t")
+        assert store.desk.visible([slice_id], "ben") == []
+        assert submit(store, "ben", slice_id, 2, dice=0.5) == "in_review"
+
+
+def test_a_reopened_answer_is_compared_anew_with_the_other_readers(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = read_by_both(store, dice=0.5)
+        store.desk.reopen(slice_id, "anna", "t")
+        assert submit(store, "anna", slice_id, 3, dice=0.6) == "in_review", "nobody talks a difference away by reopening"
+        (open_one,) = store.desk.disagreements()
+        assert (open_one.version, open_one.other, open_one.dice) == (3, 2, 0.6)
+        store.desk.reopen(slice_id, "ben", "t")
+        assert submit(store, "ben", slice_id, 4, dice=0.95) == "accepted"
+        assert store.desk.disagreements() == []
+        assert [one.dice for one in store.desk.read_twice()] == [0.95]
+        assert [one.dice for one in store.desk.reviews()] == [0.5, 0.6, 0.95]
+
+
+def test_what_an_admin_settled_is_no_readers_answer(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = read_by_both(store, dice=0.5)
+        store.desk.settle(slice_id, 1, "ada")
+        other = store.desk.other_reading(slice_id, "anna")
+        assert other is not None
+        assert (other.author, other.version) == ("ben", 2)
+
+
+def test_a_second_reading_that_comes_late_counts_while_the_slice_waits_for_one(
+    tmp_path: Path, new_database: NewDatabase
+) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = taken(store, "anna")
+        submit(store, "anna", slice_id, 1)
+        with_ben(store, slice_id)
+        forget(store)
+        store.desk.next("rita", "t")
+        store.desk.give_back(slice_id, "rita", "t")
+        assert submit(store, "ben", slice_id, 2, dice=0.5) == "in_review"
+        assert [one.dice for one in store.desk.disagreements()] == [0.5]
+
+
+def test_the_only_admin_whose_link_works_cannot_be_revoked(asked: Store) -> None:
+    asked.desk.add_user("zoe", "admin", -1, "ada")  # expired: no admin at work
+    with pytest.raises(UsageError, match=r"ada is the only admin whose link works.*add another admin first"):
+        asked.desk.revoke_user("ada", "ada")
+    token = asked.desk.add_user("zoe", "admin", 1, "ada")
+    assert asked.desk.revoke_user("ada", "zoe") == 1
+    with pytest.raises(UsageError, match="zoe is the only admin"):
+        asked.desk.revoke_user("zoe", "zoe")
+    assert asked.desk.user_of(token).may("admin")
+    asked.desk.revoke_user("anna", "zoe")

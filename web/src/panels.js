@@ -32,7 +32,7 @@ export function showTools(classes, drawing, mmPerPixel) {
   el('redo').disabled = !drawing.future.length
 }
 
-const PURPOSES = { second: 'Second reading: you do not see the first reader’s answer.', review: 'Review of another person’s answer.' }
+const PURPOSES = { second: 'Two people read this slice: you do not see the other’s answer.', review: 'Review of another person’s answer.' }
 
 export function showWhy(header) {
   const asked = header.asked

@@ -51,6 +51,11 @@ def agreement(store: Store, labels: NDArray[np.uint8], other: Annotation | None)
     return None if np.isnan(dice) else float(dice)
 
 
+def agreement_of_readers(store: Store, answer: Answer) -> float | None:
+    """Dice with the other reader's answer, where two people read the slice and the other one has answered."""
+    return agreement(store, answer.labels, store.desk.other_reading(answer.slice_id, answer.author))
+
+
 def _answer(views: Views, place: Place, seen: Seen, index: int, plane: NDArray[np.uint8]) -> Answer:
     name = slice_id(place.case.id, place.display.file_axis, index)
     there = Place(name, index, place.case, place.display)

@@ -50,7 +50,7 @@ def correct(name: SliceQuery, tab: TabQuery, body: Body, store: TheStore, user: 
 def read_twice(store: TheStore, user: Reviewer) -> dict[str, Any]:
     """Dice between readers: of every slice that was read twice, and their mean."""
     del user
-    twice = [one for one in store.desk.reviews() if one.kind == "second"]
+    twice = store.desk.read_twice()
     values = [one.dice for one in twice if one.dice is not None]
     mean = sum(values) / len(values) if values else None
     return {"mean": mean, "n": len(values), "slices": [asdict(one) for one in twice]}

@@ -140,7 +140,7 @@ def audit(
 def _agreement(store: Store) -> dict[str, Any]:
     """Mean Dice between two readers of a slice over ``n`` of them, and on how many nobody has settled their difference."""
     desk = store.desk
-    dice = [one.dice for one in desk.reviews() if one.kind == "second" and one.dice is not None]
+    dice = [one.dice for one in desk.read_twice() if one.dice is not None]
     return {"mean": fmean(dice) if dice else None, "n": len(dice), "open": len(desk.disagreements()) if dice else 0}
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from askance.errors import AnswerError
 from askance.metrics.effort import count_effort
 from askance.server.access import Anybody, Body, TheStore
-from askance.server.answers_in import agreement, answers_of, check_indices
+from askance.server.answers_in import agreement_of_readers, answers_of, check_indices
 from askance.server.views import Views, version_plane
 from askance.server.wire import unpack_planes
 from askance.store.answers import Answer, SetAsideState
@@ -146,7 +146,7 @@ def submit(
     answer, others = answers_of(views, place, seen, planes)
     if seen.lease is None and (known := handed_in_before(store, answer, others)):
         return known
-    return _submit(store, Handing(user.name, tab, answer, others, _dice_with_first(store, answer, seen.lease)))
+    return _submit(store, Handing(user.name, tab, answer, others, agreement_of_readers(store, answer)))
 
 
 @router.post("/accept_proposal")
@@ -158,7 +158,7 @@ def accept_proposal(body: SliceBody, store: TheStore, user: Anybody, views: TheV
     if proposal is None:
         raise AnswerError(f"slice {body.slice!r} was asked without a proposal; draw it")
     answer = Answer(body.slice, proposal, user.name, count_effort(proposal, proposal), seen.teacher)
-    return _submit(store, Handing(user.name, body.tab, answer, (), _dice_with_first(store, answer, seen.lease)))
+    return _submit(store, Handing(user.name, body.tab, answer, (), agreement_of_readers(store, answer)))
 
 
 @router.post("/aside")
@@ -183,11 +183,11 @@ def mine(store: TheStore, user: Anybody) -> list[dict[str, Any]]:
 
 @router.get("/versions")
 def versions(name: SliceQuery, store: TheStore, user: Anybody, views: TheViews) -> list[dict[str, Any]]:
-    """Every version of a slice's label, without the labels; of other people's only for reviewers."""
+    """Every version of a slice's label, without the labels; of other people's only for reviewers who do not read it now."""
     place = views.place(name)
-    views.seen(place, user)
+    seen = views.seen(place, user)
     keys = ("version", "author", "created_at", "proposal")
-    found = [one for one in store.desk.versions(name) if user.may("reviewer") or one.author == user.name]
+    found = [one for one in store.desk.versions(name) if seen.reads_all or one.author == user.name]
     return [{key: getattr(one, key) for key in keys} for one in found]
 
 
@@ -197,9 +197,9 @@ def version(
 ) -> Response:
     """The labels of one version, as displayed."""
     place = views.place(name)
-    views.seen(place, user)
+    seen = views.seen(place, user)
     one = store.annotation(name, number)
-    if one is None or not (user.may("reviewer") or one.author == user.name):
+    if one is None or not (seen.reads_all or one.author == user.name):
         raise AnswerError(f"slice {name!r} has no version {number} that {user.name} may see")
     return Response(version_plane(store, place, one), media_type="application/octet-stream")
 
@@ -218,13 +218,6 @@ def _nothing(store: Store) -> dict[str, Any]:
     reviewed = sum(counts.get(state, 0) for state in ("answered", "in_review"))
     kind = "empty" if not counts else "others" if others else "review" if reviewed else "finished"
     return {"kind": kind, "counts": counts}
-
-
-def _dice_with_first(store: Store, answer: Answer, lease: Any) -> float | None:
-    """In a second reading, the agreement with the first reader."""
-    if lease is None or lease.purpose != "second":
-        return None
-    return agreement(store, answer.labels, store.annotation(answer.slice_id))
 
 
 def handed_in_before(store: Store, answer: Answer, others: tuple[Answer, ...]) -> dict[str, Any] | None:

@@ -69,6 +69,11 @@ class Seen:
         """The model whose proposals may be shown; None for slices asked without one."""
         return None if self.asked is not None and self.asked.role == "validation" else self.model
 
+    @property
+    def reads_all(self) -> bool:
+        """Whether everybody's labels may be seen: by a reviewer, while that one is no reader of the slice."""
+        return self.user.may("reviewer") and (self.lease is None or self.lease.purpose == "review")
+
 
 class Views:
     """Makes views of one study."""
@@ -166,16 +171,10 @@ class Views:
     def _known(self, place: Place, seen: Seen, indices: range) -> dict[int, tuple[NDArray[np.uint8], str]]:
         """Labels by slice index with where they are from: answers, else the model's."""
         ids = {slice_id(place.case.id, place.display.file_axis, index): index for index in indices}
-        newest = {one.slice_id: one for one in self._store.desk.newest(list(ids))}
+        desk = self._store.desk
+        newest = desk.newest(list(ids)) if seen.reads_all else desk.visible(list(ids), seen.user.name)
         known = {index: (plane, "prediction") for index, plane in self._predicted(place, seen, indices).items()}
-        for name, one in newest.items():
-            if name != place.slice_id or self._shows_answer(seen):
-                known[ids[name]] = (self._store.read_annotation(one), "annotation")
-        return known
-
-    def _shows_answer(self, seen: Seen) -> bool:
-        """A second reader does not see what the first one answered."""
-        return seen.lease is None or seen.lease.purpose != "second"
+        return known | {ids[one.slice_id]: (self._store.read_annotation(one), "annotation") for one in newest}
 
     def _predicted(self, place: Place, seen: Seen, indices: range) -> dict[int, NDArray[np.uint8]]:
         return {} if seen.teacher is None else self._labels(place, seen.teacher, indices)

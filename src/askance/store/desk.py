@@ -16,7 +16,20 @@ from numpy.typing import NDArray
 from askance.config import ReadingConfig, StudyConfig
 from askance.errors import LeaseError
 from askance.records import Annotation, Asked
-from askance.store import answers, audit, drafts, giving_out, handing_in, history, leases, overview, queue, reviews, users
+from askance.store import (
+    answers,
+    audit,
+    drafts,
+    giving_out,
+    handing_in,
+    history,
+    leases,
+    overview,
+    queue,
+    readings,
+    reviews,
+    users,
+)
 from askance.store.answers import Answer, SetAsideState
 from askance.store.audit import Entry
 from askance.store.database import Database
@@ -96,7 +109,7 @@ class Desk:
 
     def reopen(self, slice_id: str, user: str, tab: str) -> Lease:
         """Take an earlier answer in hand again."""
-        return self._database.write(handing_in.reopen, slice_id, user, tab, self.reading.lease_s)
+        return self._database.write(handing_in.reopen, slice_id, user, tab, self.reading)
 
     def held(self, slice_id: str, user: str) -> Lease | None:
         """The running lease of the slice if it is this person's."""
@@ -146,6 +159,10 @@ class Desk:
         """Slices that two people read differently."""
         return self._database.read(reviews.disagreements, self.reading.agreement)
 
+    def read_twice(self) -> list[Review]:
+        """How the readers of each slice that two people read compare now."""
+        return self._database.read(reviews.read_twice)
+
     def reviews(self, slice_id: str | None = None) -> list[Review]:
         """What second pairs of eyes said."""
         return self._database.read(reviews.load, slice_id)
@@ -167,6 +184,14 @@ class Desk:
     def newest(self, slice_ids: list[str]) -> list[Annotation]:
         """The newest version of each of these slices that has one."""
         return self._database.read(answers.load, slice_ids)
+
+    def visible(self, slice_ids: list[str], user: str) -> list[Annotation]:
+        """The newest version of each of these slices that an expert may see; see ``readings``."""
+        return self._database.read(readings.visible, slice_ids, user, self.reading)
+
+    def other_reading(self, slice_id: str, user: str) -> Annotation | None:
+        """What the other reader answered; None where there is none."""
+        return self._database.read(readings.other, slice_id, user, self.reading)
 
     def is_predicted(self, model_id: str, case_id: str) -> bool:
         """Whether the model's prediction of the case is stored."""

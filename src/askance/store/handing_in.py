@@ -1,7 +1,8 @@
 """Handing in: what becomes of a slice when the person who has it in hand is done with it.
 
 Nothing that was drawn is dropped. An answer that comes after its lease lapsed is a version; where another answer stands
-already, that one is stated again after it, so that it goes on standing.
+already, that one is stated again after it, so that it goes on standing. A second reading that comes late counts as one
+where the slice still waits for its second reader.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import sqlalchemy as sa
 from askance.config import ReadingConfig
 from askance.errors import LeaseError
 from askance.records import Annotation, State
-from askance.store import answers, arrays, audit, drafts, leases, reviews, slices
+from askance.store import answers, arrays, audit, drafts, leases, readings, reviews, slices
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.database import utc_now
-from askance.store.leases import Lease
+from askance.store.leases import Lease, Purpose
 from askance.store.queue import wants_second
 
 Outcome = Literal["accepted", "answered", "in_review", "late"]
@@ -37,7 +38,7 @@ class HandedIn:
 class Handing:
     """An answer on its way in. ``answer`` is of the slice in hand, ``others`` are slices that were drawn on beside it.
 
-    ``dice`` is the agreement with the first reader, where this is a second reading.
+    ``dice`` is the agreement with the other reader, where two people read this slice and that one has answered.
     """
 
     user: str
@@ -61,17 +62,18 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
     except LeaseError as error:
         if error.kind not in ("lapsed", "taken"):
             raise
-        lease = None
+        lease = _taken_again(connection, handing, reading)
+    other = readings.other(connection, slice_id, handing.user, reading)
     outcome = _outcome(connection, slice_id, lease, reading, handing.dice)
     saved = _save(connection, folder, [handing.answer], classes, None if outcome == "late" else outcome)
     if outcome == "late" and before is not None:
         _state_again(connection, folder, before)
     if lease is not None:
         leases.end(connection, lease, "answered")
-    if lease is not None and lease.purpose == "second" and before is not None:
-        reviews.note(connection, saved[0], before.version, handing.user, "second", handing.dice)
-    for other in handing.others:
-        saved += _save_beside(connection, folder, other, classes)
+    if lease is not None and lease.purpose == "second" and other is not None:
+        reviews.note(connection, saved[0], other.version, handing.user, "second", handing.dice)
+    for beside in handing.others:
+        saved += _save_beside(connection, folder, beside, classes)
     drafts.drop(connection, slice_id, handing.user)
     for one in saved:
         came_from = before.version if before is not None and one.slice_id == slice_id else None
@@ -98,8 +100,10 @@ def set_aside(connection: sa.Connection, slice_id: str, state: SetAsideState, re
     audit.note(connection, user, state, slice_id, detail={"reason": reason})
 
 
-def reopen(connection: sa.Connection, slice_id: str, user: str, tab: str, lease_s: float) -> Lease:
+def reopen(connection: sa.Connection, slice_id: str, user: str, tab: str, reading: ReadingConfig) -> Lease:
     """Take an earlier answer back in hand, to change it; its versions stay.
+
+    Where another person read the slice as well it is a second reading again: compared anew, without a look at theirs.
 
     Raises:
         LeaseError: it was never this person's, or is in somebody's hands.
@@ -108,9 +112,19 @@ def reopen(connection: sa.Connection, slice_id: str, user: str, tab: str, lease_
     if not leases.ever_held(connection, slice_id, user):
         raise LeaseError("never", f"slice {slice_id!r} was not answered by {user}")
     latest = _latest(connection, slice_id)
-    lease = leases.take(connection, slice_id, user, "answer", tab, lease_s)
+    purpose: Purpose = "answer" if readings.other(connection, slice_id, user, reading) is None else "second"
+    lease = leases.take(connection, slice_id, user, purpose, tab, reading.lease_s)
     audit.note(connection, user, "reopened", slice_id, latest.version if latest else None)
     return lease
+
+
+def _taken_again(connection: sa.Connection, handing: Handing, reading: ReadingConfig) -> Lease | None:
+    """The lapsed lease of a second reading anew, where the slice waits for a second reader still."""
+    slice_id, user = handing.answer.slice_id, handing.user
+    waits = slices.states_of(connection, [slice_id])[slice_id] == "answered" and wants_second(slice_id, reading)
+    if not waits or readings.has_answered(connection, slice_id, user):
+        return None
+    return leases.take(connection, slice_id, user, "second", handing.tab or "late", reading.lease_s)
 
 
 def _outcome(

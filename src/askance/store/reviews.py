@@ -100,10 +100,14 @@ def settle(connection: sa.Connection, folder: Path, slice_id: str, version: int,
 
 def disagreements(connection: sa.Connection, agreement: float) -> list[Review]:
     """The newest comparison of each slice whose readers' Dice is below ``agreement`` and that nobody has settled."""
-    waiting = sa.select(schema.slices.c.id).where(schema.slices.c.state == "in_review")
-    table = schema.reviews
-    differ = (table.c.kind == "second") & (table.c.dice < agreement)
-    chosen = sa.select(table).where(differ, table.c.slice_id.in_(waiting)).order_by(table.c.id)
+    waiting = set(connection.scalars(sa.select(schema.slices.c.id).where(schema.slices.c.state == "in_review")))
+    twice = read_twice(connection)
+    return [one for one in twice if one.slice_id in waiting and one.dice is not None and one.dice < agreement]
+
+
+def read_twice(connection: sa.Connection) -> list[Review]:
+    """The newest comparison of each slice that two people read: a reopened answer is compared anew."""
+    chosen = sa.select(schema.reviews).where(schema.reviews.c.kind == "second").order_by(schema.reviews.c.id)
     newest = {row.slice_id: Review(*row[1:]) for row in connection.execute(chosen)}
     return list(newest.values())
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from askance.errors import AnswerError
 from askance.metrics.effort import count_effort
 from askance.records import IGNORE, Case, slice_id
+from askance.server.answers_in import agreement_of_readers
 from askance.server.monai.client import TAB, Client
 from askance.store.answers import Answer
 from askance.store.handing_in import Handing
@@ -70,7 +71,7 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], everythi
         )
     for index in mine:
         answer = _answer(client, case, index, planes[index])
-        desk.submit(Handing(client.user.name, None, answer))
+        desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
     rest = [index for index in range(len(planes)) if index not in mine] if everything else []
     given = [_answer(client, case, index, planes[index]) for index in rest]
     taken = [answer.slice_id for answer in given if answer.labels.any() or standing[_number(answer)].version is not None]
@@ -105,7 +106,9 @@ def _gathered(client: Client, case: Case, model: Any) -> NDArray[np.uint8]:
     volume = np.zeros(case.shape, np.uint8)
     planes = split(volume, axis)
     ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
-    newest = {one.slice_id: one for one in client.store.desk.newest(ids)}
+    desk, user = client.store.desk, client.user
+    readable = desk.newest(ids) if user.may("reviewer") else desk.visible(ids, user.name)
+    newest = {one.slice_id: one for one in readable}
     for index, name in enumerate(ids):
         if name in newest:
             planes[index] = client.store.read_annotation(newest[name])
