@@ -2,7 +2,8 @@
 
 import pytest
 
-from askance.server.advice import WORTH_DICE, advice_of, curve_of
+from askance.metrics.learning_curve import WORTH_DICE
+from askance.server.advice import advice_of, curve_of
 
 
 def records(dice: list[float], step: int = 20, spread: float = 0.02, volumes: int = 5) -> list[dict]:

@@ -8,11 +8,19 @@ after every training, so they are drawn in common: a volume that is hard every t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+Worth = Literal["go on", "unclear", "stop"]
+
+#: Half a Dice point: slices that are expected to gain less are not worth an expert's time.
+WORTH_DICE = 0.005
+#: From so many trainings on the advice may be to stop: two points fit every curve.
+ENOUGH_TRAININGS = 3
 
 _DRAWS = 2000
 _LEAST_ERROR = 1e-3  # a perfect Dice has no logarithm
@@ -50,6 +58,13 @@ def expected_gain(labelled: ArrayLike, dice: ArrayLike, more: int, rng: np.rando
         return Gain(best, None, None)
     low, high = np.quantile(_gains(x, drawn, at), [0.025, 0.975])
     return Gain(best, float(low), float(high))
+
+
+def worth(gain: Gain, trainings: int) -> Worth:
+    """Whether labelling on is worth it, after so many ``trainings``; unclear where the interval reaches zero."""
+    if gain.dice < WORTH_DICE:
+        return "stop" if trainings >= ENOUGH_TRAININGS else "unclear"
+    return "unclear" if gain.low is not None and gain.low <= 0 else "go on"
 
 
 def _draws(x: Floats, values: Floats, errors: Floats, rng: np.random.Generator) -> Floats | None:

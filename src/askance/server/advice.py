@@ -1,7 +1,8 @@
 """What the next slices can be expected to gain, and when to stop; docs/server.md says how, and the page says it in short.
 
 Dice is measured on the test volumes; where none are labelled, on the unassisted validation slices. Either way the same
-ones after every training, so gains are paired. The computation is ``metrics.learning_curve``.
+ones after every training, so gains are paired. Records and words are here; the curve, its interval and what a gain is
+worth are numbers, and stand in ``metrics.learning_curve``.
 """
 
 from __future__ import annotations
@@ -12,14 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from askance.metrics.learning_curve import Gain, expected_gain
+from askance.metrics.learning_curve import ENOUGH_TRAININGS, Gain, Worth, expected_gain, worth
 
-Verdict = Literal["early", "go on", "unclear", "stop", "used up"]
-
-#: Half a Dice point: slices that are expected to gain less are not worth an expert's time.
-WORTH_DICE = 0.005
-#: From so many trainings on the advice may be to stop: two points fit every curve.
-_TRAININGS = 3
+Told = Worth | Literal["early", "used up"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def advice_of(curve: Sequence[Point], left: int, more: int, seed: int = 0) -> di
     units = sorted(set.intersection(*(set(point.units) for point in curve)))
     dice = [[point.units[one] for one in units] or [point.dice] for point in curve]
     gain = expected_gain([point.labelled for point in curve], dice, more, np.random.default_rng(seed))
-    verdict = _verdict(gain, len(curve))
+    verdict = worth(gain, len(curve))
     return _told(gain, verdict, _sentence(gain, verdict, more, len(curve)), _how(curve, len(units)))
 
 
@@ -87,15 +83,7 @@ def _rising(curve: Sequence[Point]) -> list[Point]:
     return kept
 
 
-def _verdict(gain: Gain, trainings: int) -> Verdict:
-    if gain.dice < WORTH_DICE and trainings >= _TRAININGS:
-        return "stop"
-    if gain.dice < WORTH_DICE or (gain.low is not None and gain.low <= 0):
-        return "unclear"
-    return "go on"
-
-
-def _sentence(gain: Gain, verdict: Verdict, more: int, trainings: int) -> str:
+def _sentence(gain: Gain, verdict: Told, more: int, trainings: int) -> str:
     interval = "" if gain.low is None else f" (95 % interval {gain.low:.3f} to {gain.high:.3f})"
     what = "nothing" if gain.dice <= 0 else f"{gain.dice:.3f} Dice"
     expected = f"{more} more labelled slice{' is' if more == 1 else 's are'} expected to add {what}{interval}"
@@ -103,7 +91,7 @@ def _sentence(gain: Gain, verdict: Verdict, more: int, trainings: int) -> str:
         return f"More labels are hardly worth it: {expected}, less than half a Dice point."
     if verdict == "go on":
         return f"Go on: {expected}."
-    why = "two trainings are too few" if trainings < _TRAININGS else "that is less than its uncertainty"
+    why = "two trainings are too few" if trainings < ENOUGH_TRAININGS else "that is less than its uncertainty"
     return f"Whether more labels help cannot be told yet: {expected}; {why}."
 
 
@@ -117,7 +105,7 @@ def _how(curve: Sequence[Point], units: int) -> str:
     )
 
 
-def _told(gain: Gain | None, verdict: Verdict, sentence: str, how: str) -> dict[str, Any]:
+def _told(gain: Gain | None, verdict: Told, sentence: str, how: str) -> dict[str, Any]:
     return {
         "gain": gain.dice if gain else None,
         "low": gain.low if gain else None,
