@@ -37,6 +37,7 @@ class _Backend(Protocol):
     reader: sa.Engine
     writer: sa.Engine
 
+    def turn(self) -> AbstractContextManager[None]: ...
     def claim(self, connection: sa.Connection) -> None: ...
     def explained(self, error: DBAPIError) -> StudyError | None: ...
     def alone(self, wait_s: float) -> AbstractContextManager[bool]: ...
@@ -63,7 +64,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """The one connection that may write now: committed whole at the end, undone whole on any exception."""
-        with self._explained(), self._backend.writer.begin() as connection:
+        with self._explained(), self._backend.turn(), self._backend.writer.begin() as connection:
             self._backend.claim(connection)
             yield connection
 

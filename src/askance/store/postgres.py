@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
@@ -59,6 +59,10 @@ class Postgres:
             raise UsageError("PostgreSQL needs psycopg, which is not installed: pip install 'askance[postgres]'") from None
         self.reader: sa.Engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.writer: sa.Engine = engine.execution_options(isolation_level="READ COMMITTED")
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Nothing more: the server's own queue of those who wait for a lock is kept in order."""
+        return nullcontext()
 
     def claim(self, connection: sa.Connection) -> None:
         """Wait until nobody else writes."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import AbstractContextManager, closing, nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from askance.errors import StudyBusy, StudyError
+from askance.store.turns import Turns
 
 _WAIT_MS = 30_000
+_TURNS: WeakValueDictionary[Path, Turns] = WeakValueDictionary()  # one for all who open the same file
+_MAKING = threading.Lock()
 
 
 class SQLite:
@@ -22,6 +28,21 @@ class SQLite:
         self.where = str(path)
         self.reader: sa.Engine = _engine(path)
         self.writer: sa.Engine = self.reader.execution_options(begin="BEGIN IMMEDIATE")
+
+        with _MAKING:
+            self._turns = _TURNS.setdefault(path.resolve(), Turns())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The threads of this process write in the order in which they came.
+
+        Raises:
+            StudyBusy: those before wrote for too long.
+        """
+        with self._turns.taken(_WAIT_MS / 1000) as is_mine:
+            if not is_mine:
+                raise StudyBusy(f"{self.where}: others wrote for {_WAIT_MS // 1000} s; try again")
+            yield
 
     def claim(self, connection: sa.Connection) -> None:
         """Nothing more: the transaction began as the one that writes."""
