@@ -7,11 +7,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from askance.server.page import ASSETS
 
@@ -47,6 +48,7 @@ class Visitor:
     """One person in one window of their own."""
 
     def __init__(self, browser: Browser, link: str) -> None:
+        self.browser = browser
         self.context = browser.new_context(viewport={"width": 1300, "height": 820})
         self.complaints: list[str] = []
         self.page = self.open(link)
@@ -57,6 +59,11 @@ class Visitor:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(link)
         return page
+
+    @cached_property
+    def cdp(self) -> CDPSession:
+        """The browser's own protocol, for what Playwright has no call for."""
+        return self.context.new_cdp_session(self.page)
 
     def told(self, script: str) -> Any:
         return self.page.evaluate(script)

@@ -189,11 +189,24 @@ def _done(anna: Visitor, served: Served) -> Iterator[tuple[str, Visitor]]:
         anna.until(f"window.askance.slice !== '{now}'")
     anna.until(NOTICE.format("is done"))
     yield "finished", anna
+    yield from _training(Visitor(anna.browser, served.link))
     with Store.open(served.folder) as store:
         store.desk.revoke_user("anna", "test")
     anna.page.reload()
     anna.until(NOTICE.format("does not work"))
     yield "signed out", anna
+
+
+def _training(ada: Visitor) -> Iterator[tuple[str, Visitor]]:
+    """The admin starts the next cycle, watches it and ends it."""
+    ada.until("!document.getElementById('start-job').disabled && !document.getElementById('start-job').hidden")
+    ada.page.click("#start-job")
+    ada.until("!document.getElementById('job-progress').hidden", 120)
+    yield "training", ada
+    ada.page.click("#cancel-job")
+    ada.until("/was cancelled|is done/.test(document.getElementById('job-state').textContent)", 60)
+    yield "training ended", ada
+    ada.page.context.close()
 
 
 def make_phantoms(folder: Path) -> Path:

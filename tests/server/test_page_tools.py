@@ -326,3 +326,104 @@ def test_everything_but_strokes_is_done_by_keyboard_and_the_focus_stays_where_it
     assert anna.told("window.askance.viewer.current") == before
     anna.press("h", "[", "]", "g", "2")
     assert anna.told("[window.askance.drawing.tool, window.askance.drawing.label]") == ["polygon", 2]
+
+
+def pen(anna: Visitor, kind: str, voxel: tuple[float, float], force: float = 0.5, button: str = "left") -> None:
+    """One event of a pen at a display voxel, as the browser gets it from the system."""
+    x, y = anna.where(voxel)
+    held = {"left": 1, "none": 0}[button]
+    anna.cdp.send(
+        "Input.dispatchMouseEvent",
+        {
+            "type": kind,
+            "x": x,
+            "y": y,
+            "button": button,
+            "buttons": held,
+            "clickCount": 1,
+            "pointerType": "pen",
+            "force": force,
+        },
+    )
+
+
+def touch(anna: Visitor, kind: str, voxel: tuple[float, float] | None = None) -> None:
+    """One event of a finger, or a palm."""
+    points = []
+    if voxel is not None:
+        x, y = anna.where(voxel)
+        points = [{"x": x, "y": y, "id": 7, "radiusX": 20, "radiusY": 20}]
+    anna.cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def drawn_rows(anna: Visitor) -> set[int]:
+    return set(np.nonzero(anna.labels())[0].tolist())
+
+
+def test_a_pen_draws_with_any_pressure_and_not_while_it_hovers(anna: Visitor) -> None:
+    clear(anna)
+    anna.press("b", "1")
+    anna.told("window.askance.setSize(1)")
+    for column in (4, 12, 18):
+        pen(anna, "mouseMoved", (column, 20), 0.0, "none")
+    assert drawn_rows(anna) == set()
+    pen(anna, "mousePressed", (4, 8), 0.1)
+    for column in (8, 12):
+        pen(anna, "mouseMoved", (column, 8), 0.9)
+    pen(anna, "mouseReleased", (12, 8), 0.0)
+    pen(anna, "mouseMoved", (18, 8), 0.0, "none")
+    assert np.argwhere(anna.labels()).tolist() == [[8, column] for column in range(4, 13)]
+    anna.press("Control+z")
+    assert drawn_rows(anna) == set()
+
+
+def test_a_finger_draws_but_never_the_palm_of_a_hand_that_holds_a_pen(anna: Visitor) -> None:
+    clear(anna)
+    anna.press("b", "1")
+    anna.told("window.askance.setSize(1)")
+    touch(anna, "touchStart", (4, 4))
+    touch(anna, "touchMove", (12, 4))
+    touch(anna, "touchEnd")
+    assert drawn_rows(anna) == {4}, "without a pen a finger draws"
+    touch(anna, "touchStart", (4, 24))
+    touch(anna, "touchMove", (8, 24))
+    assert drawn_rows(anna) == {4, 24}
+    pen(anna, "mouseMoved", (10, 10), 0.0, "none")
+    assert drawn_rows(anna) == {4}, "a palm that lay down before the pen came"
+    touch(anna, "touchEnd")
+    pen(anna, "mousePressed", (4, 10))
+    touch(anna, "touchStart", (20, 26))
+    touch(anna, "touchMove", (4, 28))
+    pen(anna, "mouseMoved", (12, 10))
+    touch(anna, "touchEnd")
+    pen(anna, "mouseReleased", (12, 10))
+    assert drawn_rows(anna) == {4, 10}
+    touch(anna, "touchStart", (4, 14))
+    touch(anna, "touchMove", (12, 14))
+    touch(anna, "touchEnd")
+    assert drawn_rows(anna) == {4, 10}, "nor between two strokes"
+    anna.press("Control+z", "Control+z")
+    assert drawn_rows(anna) == set(), "the palm left no step to undo"
+
+
+def test_the_sides_of_the_patient_stand_inside_every_plane(anna: Visitor) -> None:
+    assert [one[0] for one in anna.told("window.askance.viewer.markers()")] == ["R", "L", "A", "P"]
+    anna.press("p")
+    anna.page.wait_for_timeout(500)
+    width, height = anna.told("[innerWidth, innerHeight]")
+    places = anna.told("window.askance.viewer.markers()")
+    assert "".join(one[0] for one in places) == "PASIRLSIRLAP"
+    assert all(10 <= x <= width - 10 and 10 <= y <= height - 10 for _, x, y in places)
+    assert len({(round(x / 8), round(y / 8)) for _, x, y in places}) == 12, "none lies on another"
+
+
+def test_skipping_without_a_reason_asks_for_one(anna: Visitor) -> None:
+    slice_id = anna.told("window.askance.slice")
+    anna.press("s")
+    anna.until("document.activeElement.id === 'reason'", 5)
+    anna.press("Enter")
+    assert anna.told("document.getElementById('dialog').open")
+    assert "Give a reason" in anna.page.inner_text("#dialog")
+    anna.page.keyboard.type("motion")
+    anna.press("Enter")
+    assert anna.next_after(slice_id)

@@ -13,20 +13,21 @@ export function make(name, attributes = {}, ...children) {
 
 const dialog = () => document.getElementById('dialog')
 
-/** Show `content` with buttons [text, value, is main]; gives back the chosen value, null for Escape. */
+/** Show `content` with buttons [text, value, is main, whether it may close]; gives back the chosen value, null for Escape. */
 export function ask(title, content, buttons, look = '') {
   const box = dialog()
   if (box.open) box.close()
   box.className = look
   return new Promise((resolve) => {
-    const choose = (value) => () => {
+    const choose = (value, mayClose) => () => {
+      if (mayClose && !mayClose()) return
       box.returnValue = ''
       resolve(value)
       box.close()
     }
     const row = make('div', { class: 'buttons' })
-    for (const [text, value, main] of buttons) {
-      row.append(make('button', { class: main ? 'main' : null, autofocus: main ?? false, onclick: choose(value) }, text))
+    for (const [text, value, main, mayClose] of buttons) {
+      row.append(make('button', { class: main ? 'main' : null, autofocus: main ?? false, onclick: choose(value, mayClose) }, text))
     }
     box.replaceChildren(make('h2', { id: 'dialog-title' }, title), ...[content].flat(), row)
     box.onclose = () => resolve(null)
@@ -36,15 +37,22 @@ export function ask(title, content, buttons, look = '') {
 
 /** A reason, typed or picked; null where it was not given. */
 export async function askReason(title, usual) {
-  const input = make('input', { type: 'text', id: 'reason', maxlength: 500, 'aria-label': 'Reason', list: 'usual' })
+  const input = make('input', { type: 'text', id: 'reason', maxlength: 500, 'aria-label': 'Reason', list: 'usual', autofocus: true })
   const list = make('datalist', { id: 'usual' }, ...usual.map((one) => make('option', { value: one })))
   const picks = make('div', { class: 'row' }, ...usual.map((one) => make('button', { onclick: () => { input.value = one } }, one)))
   input.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') dialog().querySelector('button.main').click()
   })
+  const missing = make('p', { class: 'warn', role: 'alert' })
   const label = make('label', { for: 'reason' }, 'Reason')
-  const chosen = await ask(title, [picks, label, input, list], [['Cancel', false], [title, true, true]])
-  return chosen ? input.value.trim() || null : null
+  const isGiven = () => {
+    if (input.value.trim()) return true
+    missing.textContent = 'Give a reason, in a word or two.'
+    input.focus()
+    return false
+  }
+  const chosen = await ask(title, [picks, label, input, list, missing], [['Cancel', false], [title, true, true, isGiven]])
+  return chosen ? input.value.trim() : null
 }
 
 const HELP = [

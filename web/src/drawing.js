@@ -1,7 +1,9 @@
-// Drawing on the viewer's labels: strokes from mouse or pen, whole-plane operations, undo and redo.
+// Drawing on the viewer's labels: strokes from mouse, pen or finger, whole-plane operations, undo and redo.
+// One pointer draws at a time, and once a pen was seen on this page touch draws no more: it is the hand that holds the pen.
 import { between, flood, paintLine, paintPolygon } from './shapes.js'
 
 const HISTORY = 100
+const ERASER_END = 5 // a pen's button when it is turned round
 
 export const TOOLS = [
   { id: 'brush', name: 'Brush', key: 'b' },
@@ -21,6 +23,7 @@ export class Drawing {
     this.label = 1
     this.size = 5
     this.enabled = false
+    this.isPenSeen = false
     this.clear()
     layer.addEventListener('pointerdown', (event) => this.down(event))
     layer.addEventListener('pointermove', (event) => this.move(event))
@@ -46,22 +49,44 @@ export class Drawing {
   }
 
   down(event) {
-    if (event.button !== 0 || event.shiftKey || !this.enabled) return
+    this.heed(event)
+    const isErasing = event.button === ERASER_END
+    if ((event.button !== 0 && !isErasing) || event.shiftKey || !this.enabled || this.stroke || this.isPalm(event)) return
     const at = this.viewer.voxelAt(event)
     if (!at) return
     this.layer.focus({ preventScroll: true })
     event.preventDefault()
-    if (this.tool === 'polygon') return this.addPoint(at)
-    if (this.tool === 'fill') return this.change('fill', (plane, w, h) => flood(plane, w, h, at.map(Math.round), this.label))
+    if (this.tool === 'polygon' && !isErasing) return this.addPoint(at)
+    if (this.tool === 'fill' && !isErasing) return this.change('fill', (plane, w, h) => flood(plane, w, h, at.map(Math.round), this.label))
     this.layer.setPointerCapture(event.pointerId)
     const place = this.viewer.current
-    this.stroke = { place, before: this.viewer.plane(place), plane: this.viewer.plane(place), last: at }
+    this.stroke = { place, before: this.viewer.plane(place), plane: this.viewer.plane(place), last: at, pointer: event.pointerId, type: event.pointerType, paint: isErasing ? 0 : this.paint }
     this.strokeTo(at)
   }
 
+  /** A pen that comes near ends what the palm began to draw. */
+  heed(event) {
+    if (event.pointerType !== 'pen') return
+    this.isPenSeen = true
+    if (this.stroke?.type === 'touch') this.dropStroke()
+  }
+
+  isPalm(event) {
+    return event.pointerType === 'touch' && this.isPenSeen
+  }
+
+  dropStroke() {
+    const { place, before } = this.stroke
+    this.stroke = null
+    this.viewer.setPlane(place, before)
+    this.viewer.refresh()
+  }
+
   move(event) {
+    this.heed(event)
+    if (this.isPalm(event)) return
     this.cursor = event
-    if (this.stroke) {
+    if (this.stroke?.pointer === event.pointerId) {
       for (const one of event.getCoalescedEvents?.() ?? [event]) {
         const at = this.viewer.voxelAt(one, true)
         if (at) this.strokeTo(at)
@@ -71,7 +96,7 @@ export class Drawing {
   }
 
   up(event) {
-    if (!this.stroke) return
+    if (this.stroke?.pointer !== event.pointerId) return
     const { place, before, plane } = this.stroke
     this.stroke = null
     if (this.layer.hasPointerCapture(event.pointerId)) this.layer.releasePointerCapture(event.pointerId)
@@ -79,8 +104,8 @@ export class Drawing {
   }
 
   strokeTo(at) {
-    const { place, plane, last } = this.stroke
-    paintLine(plane, ...this.viewer.planeShape, last, at, this.size, this.paint)
+    const { place, plane, last, paint } = this.stroke
+    paintLine(plane, ...this.viewer.planeShape, last, at, this.size, paint)
     this.stroke.last = at
     this.viewer.setPlane(place, plane)
     this.viewer.refresh()
@@ -185,6 +210,22 @@ export class Drawing {
     if (!this.viewer.shape) return
     this.paintCrossings(context)
     this.paintScale(context)
+    this.paintMarkers(context)
+  }
+
+  /** The patient's sides, inside every plane's edges. */
+  paintMarkers(context) {
+    context.save()
+    context.font = '600 14px system-ui, sans-serif'
+    context.textAlign = 'center'
+    context.textBaseline = 'middle'
+    context.strokeStyle = '#000'
+    context.lineWidth = 3
+    for (const [side, x, y] of this.viewer.markers()) {
+      context.strokeText(side, x, y)
+      context.fillText(side, x, y)
+    }
+    context.restore()
   }
 
   /** Where the slice on the screen lies in the other two planes. */

@@ -20,8 +20,10 @@ export async function showPeople(me, fail) {
     try {
       await deed(...given)
       await refresh()
+      return true
     } catch (error) {
       told.replaceChildren(make('p', { class: 'warn' }, error.message))
+      return false
     }
   }
   const deeds = {
@@ -54,7 +56,7 @@ function addForm(add) {
     make('label', {}, 'Days that the link works ', days), make('button', { class: 'main', type: 'submit' }, 'Add'))
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
-    await add(name.value.trim(), role.value, Number(days.value))
+    if (await add(name.value.trim(), role.value, Number(days.value))) name.value = ''
   })
   return form
 }

@@ -10,6 +10,9 @@ const DOUBT_OPACITY = 0.5
 const DIFFERENT = '#ff9500' // label 255: where two readers differ
 const TRANSPARENT_BELOW = 1 // NiiVue's colormapType: what lies below cal_min lets the picture through
 
+const SIDES = ['PASI', 'RLSI', 'RLAP'] // by display axis: left, right, top and bottom of the plane on the screen
+const MARGIN = 12
+
 const EDGE = 0.01 // of a pixel: NiiVue knows nothing of the edge itself
 const within = (value, low, high) => Math.min(high - EDGE, Math.max(low + EDGE, value))
 
@@ -22,9 +25,7 @@ export class Viewer {
       dragAndDropEnabled: false,
       isColorbar: false,
       isRadiologicalConvention: true,
-      isOrientationTextVisible: true,
-      showAllOrientationMarkers: true,
-      fontColor: [1, 1, 1, 0.9],
+      isOrientationTextVisible: false, // its letters are cut by the edge, and meet between two planes: ours are inside
       loadingText: '',
       logLevel: 'error',
       multiplanarForceRender: false,
@@ -261,6 +262,18 @@ export class Viewer {
       lines.push(isAcross ? [[left, y], [right, y]] : [[x, top], [x, bottom]])
     }
     return lines
+  }
+
+  /** The patient's sides at the edges of every plane on the screen: [letter, x, y] on the page. */
+  markers() {
+    return SIDES.flatMap((sides, axis) => {
+      const tile = this.tile(axis)
+      if (!tile) return []
+      const [left, top, right, bottom] = tile
+      const [x, y] = [(left + right) / 2, (top + bottom) / 2]
+      const places = [[left + MARGIN, y], [right - MARGIN, y], [x, top + MARGIN], [x, bottom - MARGIN]]
+      return places.map((place, k) => [sides[k], ...place])
+    })
   }
 
   /** Left, top, right and bottom of a plane's part of the page; null where it is not shown. */
