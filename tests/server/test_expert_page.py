@@ -151,8 +151,19 @@ def test_a_lost_connection_is_told_of_while_nothing_is_drawn_and_when_it_is_back
     anna.until("document.getElementById('banner').hidden", 15)
 
 
-def test_a_tab_that_the_browser_duplicates_is_another_tab(browser: Browser, served: Served) -> None:
+INSECURE = "delete Navigator.prototype.locks; delete Crypto.prototype.randomUUID; delete Navigator.prototype.clipboard"
+
+
+@pytest.mark.parametrize("page", ["secure", "over plain http"])
+def test_a_tab_that_the_browser_duplicates_is_another_tab(browser: Browser, served: Served, page: str) -> None:
     anna = Visitor(browser, link_of(served, "anna"))
+    if page == "over plain http":  # what a browser takes away from a page that is neither TLS nor loopback
+        anna.context.add_init_script(INSECURE)
+        anna.told("sessionStorage.clear()")
+        anna.page.reload()
+        anna.until("document.getElementById('notice').textContent.includes('another tab')")
+        assert anna.told("[typeof navigator.locks, typeof crypto.randomUUID]") == ["undefined", "undefined"]
+        anna.page.get_by_role("button", name="Work here instead").click()
     anna.ready()
     first = anna.told("window.askanceTab")
     with anna.page.expect_popup() as opened:

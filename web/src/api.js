@@ -2,13 +2,24 @@
 import { pack, unpack } from './wire.js'
 
 const LOCK_MS = 1000
+const ANSWER_MS = 300
 
-/** This tab's name, the same after a reload. A tab that a browser duplicates gets one of its own: the first holds the name's lock. */
-export const tab = await claim(sessionStorage.getItem('askance-tab') ?? crypto.randomUUID())
+/** This tab's name, the same after a reload. A tab that a browser duplicates gets one of its own: the first holds the name. */
+export const tab = await claim(sessionStorage.getItem('askance-tab') ?? newName())
+
+/** Made of what a page has over plain http, too. */
+function newName() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, '0')).join('')
+}
 
 async function claim(name) {
   sessionStorage.setItem('askance-tab', name)
-  if (!navigator.locks) return name // no secure context: a duplicated tab passes for the first
+  const held = navigator.locks ? await isLocked(name) : await isUnanswered(name)
+  return held ? name : claim(newName())
+}
+
+/** Whether this tab got the name's lock. */
+async function isLocked(name) {
   const waiting = new AbortController()
   const timer = setTimeout(() => waiting.abort(), LOCK_MS)
   const held = await new Promise((resolve) => {
@@ -18,7 +29,24 @@ async function claim(name) {
     }).catch(() => resolve(false))
   })
   clearTimeout(timer)
-  return held ? name : claim(crypto.randomUUID())
+  return held
+}
+
+/** Without a secure context there are no locks: whether no other tab says that the name is its own; from now on this one does. */
+async function isUnanswered(name) {
+  const channel = new BroadcastChannel('askance-tab')
+  const taken = await new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ANSWER_MS)
+    channel.onmessage = ({ data }) => {
+      if (data.mine !== name) return
+      clearTimeout(timer)
+      resolve(true)
+    }
+    channel.postMessage({ whose: name })
+  })
+  channel.onmessage = ({ data }) => { if (data.whose === name) channel.postMessage({ mine: name }) }
+  if (taken) channel.close()
+  return !taken
 }
 
 export class Refused extends Error {
