@@ -37,6 +37,17 @@ def client_of(served: Served, role: str = "admin", tmp: Path | None = None) -> A
     return MONAILabelClient(f"{served.url}/t/{token}", tmpdir=str(tmp) if tmp else None, client_id="test")
 
 
+def assert_refused(served: Served, client: Any, case: str, path: Path) -> None:
+    """The label is a 422 without a name or a path in it, and changes nothing."""
+    with pytest.raises(Exception, match="422") as caught:
+        client.save_label(case, str(path))
+    said = str(getattr(caught.value, "msg", caught.value))
+    assert "secret-name" not in said
+    assert "/" not in said.replace(case, "")
+    with Store.open(served.folder) as store:
+        assert all(one.author != "slicer-expert" for one in store.annotations(latest=False))
+
+
 def volume_of(path: str | Path) -> np.ndarray:
     return np.asarray(nib.load(path).dataobj)
 
@@ -139,13 +150,7 @@ def test_an_nrrd_that_does_not_fit_is_refused_and_changes_nothing(served: Served
     else:
         given = labels[:-1] if what == "other shape" else labels + (7 if what == "other value" else 0)
         write_nrrd(path, given, shift_mm=9.0 if what == "other place" else 0.0)
-    with pytest.raises(Exception, match="422") as caught:
-        client.save_label(case, str(path))
-    said = str(getattr(caught.value, "msg", caught.value))
-    assert "secret-name" not in said
-    assert "/" not in said.replace(case, "")
-    with Store.open(served.folder) as store:
-        assert all(one.author != "slicer-expert" for one in store.annotations(latest=False))
+    assert_refused(served, client, case, path)
 
 
 def test_the_newest_model_is_one_file_for_an_admin_and_none_can_be_sent_or_deleted(served: Served, tmp_path: Path) -> None:
@@ -244,13 +249,7 @@ def test_a_label_that_does_not_fit_is_refused_and_changes_nothing(served: Served
     else:
         bomb = gzip.compress(b"\0" * 50_000_000)
         path.write_bytes({"no gzip": b"nothing", "bomb": bomb, "no nifti": gzip.compress(b"x" * 500)}.get(what, b"x"))
-    with pytest.raises(Exception, match="422") as caught:
-        client.save_label(case, str(path))
-    said = str(getattr(caught.value, "msg", caught.value))
-    assert "secret-name" not in said
-    assert "/" not in said.replace(case, "")
-    with Store.open(served.folder) as store:
-        assert all(one.author != "slicer-expert" for one in store.annotations(latest=False))
+    assert_refused(served, client, case, path)
 
 
 def test_an_unknown_token_is_refused(served: Served, asking_study: Study) -> None:

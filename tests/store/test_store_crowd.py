@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from store_studies import SHAPE, case, labels, query, settings
 
-from askance.errors import LeaseError, StudyBusy
+from askance.errors import AskanceError, LeaseError, StudyBusy
 from askance.store.answers import Answer
 from askance.store.handing_in import Handing
 from askance.store.store import Store
@@ -78,36 +79,29 @@ def test_no_slice_is_given_twice_to_processes_either(crowded: Path) -> None:
     assert Counter(given) == Counter(IDS)
 
 
-def test_a_slice_that_everybody_wants_by_name_goes_to_one(crowded: Path) -> None:
+def how_many_succeed(folder: Path, deed: Callable[[Store, int], object], refusal: type[AskanceError]) -> int:
+    """Of all people who do ``deed`` at the same moment, those who are not refused."""
     together = Barrier(PEOPLE)
 
-    def wants(number: int) -> bool:
-        with Store.open(crowded) as store:
+    def attempt(number: int) -> bool:
+        with Store.open(folder) as store:
             together.wait(60)
             try:
-                store.desk.take(IDS[0], f"p{number}", "tab")
-            except LeaseError:
+                deed(store, number)
+            except refusal:
                 return False
             return True
 
     with ThreadPoolExecutor(PEOPLE) as pool:
-        assert sum(pool.map(wants, range(PEOPLE))) == 1
+        return sum(pool.map(attempt, range(PEOPLE)))
+
+
+def test_a_slice_that_everybody_wants_by_name_goes_to_one(crowded: Path) -> None:
+    assert how_many_succeed(crowded, lambda store, n: store.desk.take(IDS[0], f"p{n}", "tab"), LeaseError) == 1
 
 
 def test_of_jobs_that_are_started_at_once_one_is(crowded: Path) -> None:
-    together = Barrier(PEOPLE)
-
-    def starts(_number: int) -> bool:
-        with Store.open(crowded) as store:
-            together.wait(60)
-            try:
-                store.jobs.add("cycle", "test")
-            except StudyBusy:
-                return False
-            return True
-
-    with ThreadPoolExecutor(PEOPLE) as pool:
-        assert sum(pool.map(starts, range(PEOPLE))) == 1
+    assert how_many_succeed(crowded, lambda store, _: store.jobs.add("cycle", "test"), StudyBusy) == 1
 
 
 if __name__ == "__main__":

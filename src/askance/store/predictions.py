@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from askance.store import arrays, atomic, models, schema
 from askance.store import cases as stored_cases
 from askance.store.cases import natural
 from askance.store.database import Database
+
+_LAYERS = {"labels": np.uint8, "score_maps": np.float16}
 
 
 class Predictions:
@@ -46,7 +48,7 @@ class Predictions:
             StudyError: unknown model or case, wrong type or depth, or a score that is not a number in [0, 1].
         """
         case = self._database.read(stored_cases.load_one, case_id)
-        data = encode(case, self._axis, model_id, given, labels, score_maps)
+        data = encode(case, self._axis, model_id, given, {"labels": labels, "score_maps": score_maps})
         self._database.read(models.load_one, model_id)
         if not self._database.read(is_stored, model_id, case_id, given, arrays.digest(data)):
             self._database.write(drop, model_id, case_id)
@@ -112,12 +114,7 @@ def file(connection: sa.Connection, model_id: str, case_id: str) -> tuple[str, s
 
 
 def encode(
-    case: Case,
-    axis: int,
-    model_id: str,
-    predictions: Sequence[Prediction],
-    labels: NDArray[np.uint8],
-    score_maps: NDArray[np.float16],
+    case: Case, axis: int, model_id: str, predictions: Sequence[Prediction], layers: Mapping[str, NDArray[Any]]
 ) -> bytes:
     """The file of arrays, after a look at everything that will be stored with it.
 
@@ -125,7 +122,8 @@ def encode(
         StudyError: arrays that do not have one layer a slice, a slice of another case, or a score that is no number.
     """
     depth = case.shape[axis]
-    for name, array, dtype in (("labels", labels, np.uint8), ("score_maps", score_maps, np.float16)):
+    for name, dtype in _LAYERS.items():
+        array = layers[name]
         if array.dtype != dtype or array.ndim != 3 or len(array) != depth:
             raise StudyError(
                 f"prediction of case {case.id!r}: {name} is {array.dtype} of shape {array.shape}; wanted "
@@ -140,7 +138,7 @@ def encode(
             )
         ids.remove(one.slice_id)
         _check_figures(one)
-    return arrays.encode(labels=labels, score_maps=score_maps)
+    return arrays.encode(**layers)
 
 
 def is_stored(
