@@ -202,6 +202,7 @@ def _training(ada: Visitor) -> Iterator[tuple[str, Visitor]]:
     ada.until("!document.getElementById('start-job').disabled && !document.getElementById('start-job').hidden")
     ada.page.click("#start-job")
     ada.until("!document.getElementById('job-progress').hidden", 120)
+    ada.until(NOTICE.format("is being trained"))
     yield "training", ada
     ada.page.click("#cancel-job")
     ada.until("/was cancelled|is done/.test(document.getElementById('job-state').textContent)", 60)

@@ -32,6 +32,8 @@ WORDS = {
     "two readers": ("Mean Dice between readers", "Compare"),
     "settling": ("Dice between the readers", "Reader 2 stands", "Dice between readers"),
     "finished": ("This query is done",),
+    "training": ("runs:", "is being trained", "Cancel the cycle", "Log of the training"),
+    "training ended": ("Start the next cycle", "Log of the training"),
     "signed out": ("does not work", "Ask whoever runs the study"),
 }
 

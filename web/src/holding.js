@@ -1,5 +1,24 @@
-// The slice in hand: a sign of life every while, and what is said where it is in hand no more.
+// The slice in hand: a sign of life every while, and what is said where it is in hand no more, or none is.
 import { Refused, post } from './api.js'
+
+/** Why there is no slice to work on. */
+export const NOTHING = {
+  empty: 'Nothing has been asked yet. An admin starts the first cycle; this page shows the slices when they are chosen.',
+  finished: 'This query is done. Thank you. The next cycle can be trained now; new slices appear here by themselves.',
+  training: 'This query is done. Thank you. The next cycle is being trained; new slices appear here by themselves.',
+  others: 'All slices that are left are in other people’s hands. New ones appear here by themselves.',
+  review: 'Every slice of this query is answered; some wait for review.',
+  reviewed: 'There is nothing to review now.',
+  elsewhere: 'You have this study open in another tab or on another machine. What is drawn there is saved.',
+}
+
+/** While the next cycle is trained the notice says so. */
+export function sayWhy(kind, job) {
+  if (kind !== 'finished') return
+  const words = NOTHING[['queued', 'running'].includes(job?.state) ? 'training' : 'finished']
+  const said = document.querySelector('#notice p')
+  if (said.textContent !== words) said.textContent = words
+}
 
 /** Tell the server that this tab lives; it says whether the slice is still in its hands. */
 export async function renew(page) {

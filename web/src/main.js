@@ -5,7 +5,7 @@ import { help, make } from './dialogs.js'
 import { Drafts } from './drafts.js'
 import { Drawing } from './drawing.js'
 import { Handing } from './handing.js'
-import { renew } from './holding.js'
+import { NOTHING, renew, sayWhy } from './holding.js'
 import { Looks } from './looks.js'
 import { bindTraining, buildTools, showProgress, showTools, showTraining, showWhy } from './panels.js'
 import { Settling } from './settling.js'
@@ -17,15 +17,6 @@ const PROGRESS_MS = 5000
 const BUSY_MS = 1000
 const RENEW_MS = 20_000
 const HINT_MS = 5000
-
-const NOTHING = {
-  empty: 'Nothing has been asked yet. An admin starts the first cycle; this page shows the slices when they are chosen.',
-  finished: 'This query is done. Thank you. The next cycle can be trained now; new slices appear here by themselves.',
-  others: 'All slices that are left are in other people’s hands. New ones appear here by themselves.',
-  review: 'Every slice of this query is answered; some wait for review.',
-  reviewed: 'There is nothing to review now.',
-  elsewhere: 'You have this study open in another tab or on another machine. What is drawn there is saved.',
-}
 
 class Page {
   async start() {
@@ -140,7 +131,7 @@ class Page {
 
   nothing(told) {
     this.notice(NOTHING[told.kind], told.kind === 'elsewhere' ? [['Work here instead', () => this.workHere()]] : [])
-    this.waiting = told.kind !== 'elsewhere'
+    this.waiting = told.kind !== 'elsewhere' && told.kind
     this.refreshProgress()
   }
 
@@ -284,6 +275,7 @@ class Page {
       if (['queued', 'running'].includes(this.told.job?.state)) wait = BUSY_MS
       showProgress(this.told)
       showTraining(this.told, this.me.role)
+      sayWhy(this.waiting, this.told.job)
       if (this.waiting && this.mode === 'work' && this.told.counts.queried > 0) await this.next()
     } catch (error) {
       if (error.kind !== 'offline' || !this.isOffline) this.fail(error)
