@@ -21,11 +21,13 @@ from folds import fold_of, parse_fold
 from askance import api
 from askance.active.acquisition import acquisition
 from askance.active.study import Study
+from askance.config import StudyConfig
 from askance.errors import UsageError
 from askance.terminal import Bars
 from askance.volumes.layouts import find_dataset
 
 _SHOWN = ("score", "d_raw", "random", "full", "paper")
+DEFAULT = StudyConfig.model_fields["acquisition"].default
 _OTHER_STARTS = ("full", "paper", "base")  # every other method is an acquisition that asks from a seed's base
 _SECTIONS = ("training", "network", "grid", "pseudo")
 
@@ -165,7 +167,7 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "peak_mb": record["peak_mb"],
         "threads": record["environment"]["threads"],
         "commit": record["commit"],
-        "default": method == "score" and not any(getattr(options, name) for name in _SECTIONS),
+        "default": method == DEFAULT and not any(getattr(options, name) for name in _SECTIONS),
         "state": "full" if method == "full" else None,
         "run": method,
         "tag": options.tag,

@@ -161,7 +161,7 @@ def test_effort_is_what_the_expert_changed_in_the_proposal(make_study: Callable[
 
 
 def test_an_acquisition_decides_what_is_asked(make_study: Callable[..., Study]) -> None:
-    with make_study("score") as one, make_study("random", acquisition="random") as two:
+    with make_study("score", acquisition="score") as one, make_study("random", acquisition="random") as two:
         api.run(one)
         api.run(two)
         asked = [study.store.query(1) for study in (one, two)]
