@@ -63,6 +63,7 @@ def test_two_trainings_never_say_stop_and_one_says_nothing() -> None:
     assert falling["verdict"] == "unclear"
     assert "add nothing" in falling["sentence"]
     assert "two trainings are too few" in falling["sentence"]
+    assert "expected to add nothing; two" in falling["sentence"]
     assert advice(records([0.60, 0.80]))["verdict"] == "go on"
     assert advice(records([0.60]))["verdict"] == "early"
     assert advice([])["gain"] is None

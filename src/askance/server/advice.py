@@ -84,7 +84,7 @@ def _rising(curve: Sequence[Point]) -> list[Point]:
 
 
 def _sentence(gain: Gain, verdict: Told, more: int, trainings: int) -> str:
-    interval = "" if gain.low is None else f" (95 % interval {gain.low:.3f} to {gain.high:.3f})"
+    interval = "" if gain.low is None or gain.dice <= 0 else f" (95 % interval {gain.low:.3f} to {gain.high:.3f})"
     what = "nothing" if gain.dice <= 0 else f"{gain.dice:.3f} Dice"
     expected = f"{more} more labelled slice{' is' if more == 1 else 's are'} expected to add {what}{interval}"
     if verdict == "stop":
