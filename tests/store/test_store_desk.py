@@ -198,9 +198,12 @@ def test_a_reviewer_accepts_or_corrects_what_others_answered(tmp_path: Path, new
         assert first is not None
         assert (store.state(first.lease.slice_id), store.desk.next_review("anna", "t")) == ("in_review", None)
         store.desk.accept(first.lease.slice_id, "rita", "t")
-        second = store.desk.next_review("rita", "t")
-        assert second is not None
-        store.desk.correct(Answer(second.lease.slice_id, labels(9), "rita"), "t", 0.7)
+        left = store.desk.next_review("rita", "t")
+        assert left is not None
+        store.desk.give_back(left.lease.slice_id, "rita", "t")
+        second = store.desk.next_review("ben", "t")
+        assert second is not None, "what a reviewer gave back is another's to review"
+        store.desk.correct(Answer(second.lease.slice_id, labels(9), "ben"), "t", 0.7)
         assert {store.state(one.lease.slice_id) for one in (first, second)} == {"accepted"}
         assert [one.kind for one in store.desk.reviews()] == ["accepted", "corrected"]
 
@@ -294,6 +297,22 @@ def test_a_second_reader_who_put_the_slice_back_reopens_it_without_the_first_ans
         store.desk.reopen(slice_id, "ben", "t")
         assert store.desk.visible([slice_id], "ben") == []
         assert submit(store, "ben", slice_id, 2, dice=0.5) == "in_review"
+
+
+def test_a_second_reader_who_skips_leaves_the_first_answer_to_a_reviewer(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = taken(store, "anna")
+        submit(store, "anna", slice_id, 1)
+        with_ben(store, slice_id)
+        with pytest.raises(StudyError, match="reason"):
+            store.desk.set_aside(slice_id, "unreadable", " ", "ben", "t")
+        store.desk.set_aside(slice_id, "unreadable", "motion", "ben", "t")
+        assert store.state(slice_id) == "in_review"
+        assert store.set_asides() == {}
+        given = store.desk.next_review("rita", "t")
+        assert given is not None
+        store.desk.accept(given.lease.slice_id, "rita", "t")
+        assert [one.author for one in store.annotations()] == ["anna"]
 
 
 def test_a_reopened_answer_is_compared_anew_with_the_other_readers(tmp_path: Path, new_database: NewDatabase) -> None:

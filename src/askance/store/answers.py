@@ -154,13 +154,22 @@ def set_aside(connection: sa.Connection, aside: SetAside) -> None:
     Raises:
         StudyError: another state than these two, no reason, or a slice that cannot be set aside in its state.
     """
+    require_reason(aside)
+    slices.advance(connection, [aside.slice_id], aside.state)
+    connection.execute(sa.delete(schema.set_asides).where(schema.set_asides.c.slice_id == aside.slice_id))
+    connection.execute(sa.insert(schema.set_asides), vars(aside))
+
+
+def require_reason(aside: SetAside) -> None:
+    """Nothing, if it says how, why and by whom.
+
+    Raises:
+        StudyError: it does not.
+    """
     if aside.state not in get_args(SetAsideState):
         raise StudyError(f"slice {aside.slice_id!r}: set aside as {aside.state!r}; wanted skipped or unreadable")
     if not aside.reason.strip() or not aside.author:
         raise StudyError(f"slice {aside.slice_id!r}: set aside without reason or author; give both")
-    slices.advance(connection, [aside.slice_id], aside.state)
-    connection.execute(sa.delete(schema.set_asides).where(schema.set_asides.c.slice_id == aside.slice_id))
-    connection.execute(sa.insert(schema.set_asides), vars(aside))
 
 
 def set_asides(connection: sa.Connection) -> dict[str, SetAside]:

@@ -91,11 +91,19 @@ def keep(connection: sa.Connection, folder: Path, given: Sequence[Answer], class
 def set_aside(connection: sa.Connection, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:
     """Skip the slice, or flag it as unreadable; the draft is kept.
 
+    Of a slice that another person has read the answer stays, and a reviewer decides.
+
     Raises:
-        LeaseError: it is not in this person's hands.
+        LeaseError: it is not in this person's hands. StudyError: no reason.
     """
     lease = leases.require(connection, slice_id, user, tab)
-    answers.set_aside(connection, SetAside(slice_id, state, reason, user, utc_now()))
+    aside = SetAside(slice_id, state, reason, user, utc_now())
+    if lease.purpose == "second":
+        answers.require_reason(aside)
+        for step in ("answered", "in_review"):
+            slices.advance(connection, [slice_id], step)
+    else:
+        answers.set_aside(connection, aside)
     leases.end(connection, lease, state)
     audit.note(connection, user, state, slice_id, detail={"reason": reason})
 

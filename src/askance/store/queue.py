@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from askance.config import ReadingConfig
+from askance.records import State
 from askance.store import schema
 
 _LOOKED_AT = 500  # rows of a queue that one choice looks at
@@ -47,15 +48,18 @@ def next_to_read_again(connection: sa.Connection, user: str, settings: ReadingCo
     """The next slice that a second reader is to see and that ``user`` has not answered."""
     if not settings.second_reader:
         return None
-    waiting = _answered(connection)
+    waiting = _authors(connection, ("answered",))
     open_ids = [one for one in waiting if wants_second(one, settings) and len(waiting[one]) == 1]
     return next((one for one in open_ids if user not in waiting[one]), None)
 
 
 def next_to_review(connection: sa.Connection, user: str, settings: ReadingConfig, unsettled: Collection[str]) -> str | None:
-    """The next answer that waits for a reviewer other than its authors; an admin sees to those ``unsettled``."""
-    waiting = _answered(connection)
-    ready = [one for one in waiting if not (wants_second(one, settings) and len(waiting[one]) == 1)]
+    """The next answer that waits for a reviewer other than its authors; an admin sees to those ``unsettled``.
+
+    A slice that two people are to read waits for both, unless the second has put it in review unread.
+    """
+    waiting, in_review = _authors(connection, ("answered", "in_review")), _authors(connection, ("in_review",))
+    ready = [one for one in waiting if one in in_review or not wants_second(one, settings) or len(waiting[one]) > 1]
     return next((one for one in ready if user not in waiting[one] and one not in unsettled), None)
 
 
@@ -115,14 +119,14 @@ def _last_case(connection: sa.Connection, user: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _answered(connection: sa.Connection) -> dict[str, set[str]]:
-    """Slices that are answered or in review and in nobody's hands, oldest first -> their authors."""
+def _authors(connection: sa.Connection, states: tuple[State, ...]) -> dict[str, set[str]]:
+    """Slices in one of these states that are in nobody's hands, oldest first -> their authors."""
     notes, table, lease = schema.annotations.c, schema.slices, schema.leases.c
     held = sa.select(lease.slice_id).where(lease.ended.is_(None))
     chosen = (
         sa.select(table.c.id, notes.author)
         .join(schema.annotations, notes.slice_id == table.c.id)
-        .where(table.c.state.in_(("answered", "in_review")), table.c.id.not_in(held))
+        .where(table.c.state.in_(states), table.c.id.not_in(held))
         .order_by(notes.created_at)
     )
     found: dict[str, set[str]] = {}

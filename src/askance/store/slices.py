@@ -13,14 +13,15 @@ from askance.store import schema
 from askance.store.cases import natural
 
 #: From each state, where a slice may go. ``queried`` goes straight on where no lease or review is in use, ``accepted``
-#: to itself where an answer gets a new version, and to ``leased`` where it is reopened. From ``pool`` to ``accepted``
+#: to itself where an answer gets a new version, and to ``leased`` where it is reopened; ``in_review`` to itself where
+#: another reviewer takes it up. From ``pool`` to ``accepted``
 #: goes only what was labelled when it came (``answers.save_given``).
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "pool": frozenset({"queried", "accepted"}),
     "queried": frozenset({"leased", "answered", "accepted", "skipped", "unreadable"}),
     "leased": frozenset({"queried", "answered", "accepted", "skipped", "unreadable"}),
     "answered": frozenset({"leased", "in_review", "accepted"}),
-    "in_review": frozenset({"leased", "accepted"}),
+    "in_review": frozenset({"leased", "in_review", "accepted"}),
     "accepted": frozenset({"leased", "accepted"}),
     "skipped": frozenset({"leased", "accepted", "skipped", "unreadable"}),
     "unreadable": frozenset({"leased", "accepted", "skipped", "unreadable"}),
