@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from browsing import Visitor, chromium
 from playwright.sync_api import Browser
-from served import Served, link_of, serving, set_reading
+from served import Served, link_of, serving, set_settings
 
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
@@ -244,7 +244,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
         study = make_phantoms(Path(made))
-        set_reading(study, second_reader=1.0)
+        set_settings(study, second_reader=1.0)
         with chromium() as browser, serving(study) as served:
             for name, visitor in walk(browser, served):
                 visitor.page.wait_for_timeout(500)

@@ -75,8 +75,8 @@ def people_of(store: Store, client: TestClient) -> People:
     return People(store, *(Person(name, token, client, f"tab-{name}") for name, token in tokens.items()))
 
 
-def set_reading(folder: Path, **settings: object) -> None:
-    """Change how people read in a study that is not served."""
+def set_settings(folder: Path, **settings: object) -> None:
+    """Change settings, by the names of their keys, of a study that is not served."""
     path = folder / "study.toml"
     text = path.read_text()
     for key, value in settings.items():

@@ -157,6 +157,7 @@ INSECURE = "delete Navigator.prototype.locks; delete Crypto.prototype.randomUUID
 @pytest.mark.parametrize("page", ["secure", "over plain http"])
 def test_a_tab_that_the_browser_duplicates_is_another_tab(browser: Browser, served: Served, page: str) -> None:
     anna = Visitor(browser, link_of(served, "anna"))
+    anna.ready()
     if page == "over plain http":  # what a browser takes away from a page that is neither TLS nor loopback
         anna.context.add_init_script(INSECURE)
         anna.told("sessionStorage.clear()")
@@ -164,11 +165,12 @@ def test_a_tab_that_the_browser_duplicates_is_another_tab(browser: Browser, serv
         anna.until("document.getElementById('notice').textContent.includes('another tab')")
         assert anna.told("[typeof navigator.locks, typeof crypto.randomUUID]") == ["undefined", "undefined"]
         anna.page.get_by_role("button", name="Work here instead").click()
-    anna.ready()
+        anna.ready()
     first = anna.told("window.askanceTab")
     with anna.page.expect_popup() as opened:
         anna.told("void window.open('/')")
     anna.page = opened.value
+    anna.page.wait_for_selector("#notice", state="attached")
     anna.until("document.getElementById('notice').textContent.includes('another tab')")
     assert anna.told("window.askanceTab") != first
     anna.page.reload()

@@ -7,7 +7,7 @@ import pytest
 from browsing import Visitor, chromium
 from page_states import disagree
 from playwright.sync_api import Browser
-from served import Served, link_of, serving, set_reading
+from served import Served, link_of, serving, set_settings
 
 from askance.active.study import Study
 from askance.metrics.dice import slice_dice
@@ -72,7 +72,7 @@ def test_the_audit_log_is_shown_newest_first_and_of_one_slice(browser: Browser, 
 def test_an_admin_settles_what_two_readers_disagree_on(browser: Browser, asking_study: Study) -> None:
     folder = asking_study.store.folder
     asking_study.store.close()
-    set_reading(folder, second_reader=1.0)
+    set_settings(folder, second_reader=1.0)
     labels = [np.zeros((24, 32), np.uint8) for _ in range(2)]
     labels[0][4:12, 4:12], labels[1][6:14, 6:14] = 1, 1
     dice = float(slice_dice(labels[0], labels[1], 3))

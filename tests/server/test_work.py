@@ -2,7 +2,7 @@
 
 import nibabel as nib
 import numpy as np
-from served import People, Person, people_of, set_reading, upload
+from served import People, Person, people_of, set_settings, upload
 from starlette.testclient import TestClient
 
 from askance.active.study import Study
@@ -201,7 +201,7 @@ def test_the_agreement_of_readers_is_part_of_the_progress(people: People) -> Non
 
 
 def test_two_readers_never_see_each_others_answer_not_even_when_they_reopen_theirs(asking_study: Study) -> None:
-    set_reading(asking_study.store.folder, second_reader=1.0, agreement=0.0)
+    set_settings(asking_study.store.folder, second_reader=1.0, agreement=0.0)
     with (
         Store.open(asking_study.store.folder) as store,
         TestClient(create_app(store), base_url="http://127.0.0.1") as client,

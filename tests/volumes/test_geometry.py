@@ -149,7 +149,7 @@ def test_a_linear_ramp_stays_where_it_is_in_the_patient(shape: tuple[int, int], 
     there = grid.images_to_grid(ramp_mm, spacing)[:, 32]
     places_mm = np.arange(64) - 31.5
     inside = np.abs(places_mm) < (shape[0] - 1) / 2 * spacing[0] - 1
-    np.testing.assert_allclose(there[inside], places_mm[inside], atol=0.5001 if abs(spacing[0] - 1) < 1e-3 else 0.1)
+    np.testing.assert_allclose(there[inside], places_mm[inside], atol=0.53 if abs(spacing[0] - 1) < 1e-3 else 0.1)
 
 
 def test_labels_survive_a_finer_grid_and_come_back() -> None:

@@ -2,7 +2,7 @@
 import { pack, unpack } from './wire.js'
 
 const LOCK_MS = 1000
-const ANSWER_MS = 300
+const ANSWER_MS = 1000
 
 /** This tab's name, the same after a reload. A tab that a browser duplicates gets one of its own: the first holds the name. */
 export const tab = await claim(sessionStorage.getItem('askance-tab') ?? newName())
