@@ -64,6 +64,21 @@ def test_info_strategies_and_logins(served: Served) -> None:
     with pytest.raises(Exception, match="404"):
         client.auth_token("a", "b")
     assert requests.get(client.get_server_url() + "/", timeout=9).status_code == 200
+    with pytest.raises(Exception, match="404"):
+        client.wsi_infer("askance", "p1")  # whole-slide pathology: nothing of ours
+
+
+def test_a_client_moves_to_another_link_and_a_login_it_has_from_elsewhere_does_no_harm(served: Served) -> None:
+    client, expert = client_of(served), client_of(served, "expert")
+    client.set_server_url(served.url)
+    with pytest.raises(Exception, match="404"):
+        client.info()  # the link is the login
+    client.set_server_url(expert.get_server_url() + "/")
+    assert client.get_server_url() == expert.get_server_url()
+    client.update_auth({"token_type": "Bearer", "access_token": "of another server"})
+    assert client.info()["labels"] == ["muscle", "blood pool"]
+    with pytest.raises(Exception, match="403"):
+        client.train_start("askance", {})  # an expert's link still
 
 
 def test_a_label_from_slicer_becomes_versions_of_the_slices_that_were_asked(served: Served, tmp_path: Path) -> None:
