@@ -255,10 +255,16 @@ def test_the_time_per_slice_counts_from_the_answer_before(asked: Store) -> None:
 
 def read_by_both(store: Store, dice: float = 0.9) -> str:
     """A slice that anna answered and ben read again."""
+    slice_id = with_ben_after_anna(store)
+    submit(store, "ben", slice_id, 2, dice=dice)
+    return slice_id
+
+
+def with_ben_after_anna(store: Store) -> str:
+    """A slice that anna answered and ben has in hand, for a second reading."""
     slice_id = taken(store, "anna")
     submit(store, "anna", slice_id, 1)
     with_ben(store, slice_id)
-    submit(store, "ben", slice_id, 2, dice=dice)
     return slice_id
 
 
@@ -290,9 +296,7 @@ def test_a_second_reader_who_put_the_slice_back_reopens_it_without_the_first_ans
     tmp_path: Path, new_database: NewDatabase
 ) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
-        slice_id = taken(store, "anna")
-        submit(store, "anna", slice_id, 1)
-        with_ben(store, slice_id)
+        slice_id = with_ben_after_anna(store)
         store.desk.give_back(slice_id, "ben", "t")
         store.desk.reopen(slice_id, "ben", "t")
         assert store.desk.visible([slice_id], "ben") == []
@@ -301,9 +305,7 @@ def test_a_second_reader_who_put_the_slice_back_reopens_it_without_the_first_ans
 
 def test_a_second_reader_who_skips_leaves_the_first_answer_to_a_reviewer(tmp_path: Path, new_database: NewDatabase) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
-        slice_id = taken(store, "anna")
-        submit(store, "anna", slice_id, 1)
-        with_ben(store, slice_id)
+        slice_id = with_ben_after_anna(store)
         with pytest.raises(StudyError, match="reason"):
             store.desk.set_aside(slice_id, "unreadable", " ", "ben", "t")
         store.desk.set_aside(slice_id, "unreadable", "motion", "ben", "t")
@@ -342,9 +344,7 @@ def test_a_second_reading_that_comes_late_counts_while_the_slice_waits_for_one(
     tmp_path: Path, new_database: NewDatabase
 ) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
-        slice_id = taken(store, "anna")
-        submit(store, "anna", slice_id, 1)
-        with_ben(store, slice_id)
+        slice_id = with_ben_after_anna(store)
         forget(store)
         store.desk.next("rita", "t")
         store.desk.give_back(slice_id, "rita", "t")

@@ -14,8 +14,8 @@ from askance.store.cases import natural
 
 #: From each state, where a slice may go. ``queried`` goes straight on where no lease or review is in use, ``accepted``
 #: to itself where an answer gets a new version, and to ``leased`` where it is reopened; ``in_review`` to itself where
-#: another reviewer takes it up. From ``pool`` to ``accepted``
-#: goes only what was labelled when it came (``answers.save_given``).
+#: another reviewer takes it up. From ``pool`` to ``accepted`` goes only what was labelled when it came
+#: (``answers.save_given``).
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "pool": frozenset({"queried", "accepted"}),
     "queried": frozenset({"leased", "answered", "accepted", "skipped", "unreadable"}),

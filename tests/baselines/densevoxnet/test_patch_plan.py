@@ -1,12 +1,10 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from made_volumes import header_case
 
 from askance.baselines.densevoxnet.plan import plan_patches
 from askance.volumes.files import read_header
+from made_studies import real
 
 PUBLISHED = (64, 2_000_000)
 #: Axes stored posterior, inferior, right, as HVSMR 2016's: axial slices lie across the second.
@@ -73,9 +71,7 @@ def test_without_thick_slices_patches_turn_in_the_axial_plane_wherever_the_file_
 
 
 def test_acdcs_slices_are_kept_and_patches_hold_all_of_the_median_volumes():
-    data = Path(os.environ.get("ASKANCE_DATA", Path(__file__).parents[4] / "shared" / "data")) / "Dataset027_ACDC"
-    if not data.exists():
-        pytest.skip(f"no ACDC at {data}; set ASKANCE_DATA")
+    data = real("Dataset027_ACDC")
     headers = [read_header(path) for path in sorted((data / "imagesTr").glob("*.nii.gz"))[::8]]
     cases = [header_case(header.shape, header.spacing_mm, header.affine) for header in headers]
     plan = plan_patches(cases, *PUBLISHED)
