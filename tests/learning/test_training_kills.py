@@ -25,6 +25,7 @@ def slow(*paths):
     print("writing", flush=True)
     time.sleep(0.2)
     replace(*paths)
+    print("written", flush=True)
 checkpoints.os.replace = slow
 """
 TRAIN = """
@@ -56,7 +57,7 @@ def _wait_for(child, word):
     for line in child.stdout:
         if line.startswith(word):
             return
-    pytest.fail(f"the child ended before it said {word!r}: {child.stderr.read()}")
+    pytest.fail(f"the child ended before it said {word!r}: {child.communicate()[1]}")
 
 
 def _kill(child):
@@ -76,13 +77,11 @@ def test_a_training_killed_in_an_epoch_and_in_a_write_ends_with_the_same_weights
     config = make_config(objective="pix2pix")
     whole = hash_weights(train(make_run(steps=STEPS, config=config, generator="pix2pix")).states)
     file, chance = tmp_path / "progress", random.Random(0)
-    for _ in range(3):
-        child = _child(TRAIN, str(file), str(STEPS))
-        _wait_for(child, "started")
-        until = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.3))
+    for count in (1, 2, 3):  # in an epoch: every step is written slowly, so that no machine is done before its time
+        child = _child(SAVE_SLOWLY + TRAIN, str(file), str(STEPS))
+        for _ in range(count):
+            _wait_for(child, "written")
+        time.sleep(chance.uniform(0, 0.02))
         _kill(child)
     for count in (1, 3):
         child = _child(SAVE_SLOWLY + TRAIN, str(file), str(STEPS))
