@@ -120,7 +120,7 @@ def askance(task: Task) -> Turn:
     data = TrainingData(
         slice_ids=tuple(f"case/2/{number}" for number in range(count)),
         labels=task.slices.labels,
-        weights=np.ones(count, np.float32),
+        weights=np.ones((count, 1, 1), np.float32),
         pseudo=np.zeros(count, bool),
         extents=np.full((count, 2), SIDE),
     )

@@ -121,8 +121,8 @@ class TrainingConfig(_Section):
 class PseudoConfig(_Section):
     """Triage of what was not asked: pseudo-label with weight ``score ** power`` if score >= ``threshold``, else hold.
 
-    In a pseudo-label, patches whose own score is below ``patch_threshold`` are left out. ``share`` is the part of every
-    batch drawn from pseudo-labels, 0 turns them off.
+    In a pseudo-label each patch weighs its own score ** ``power`` of that, nothing below ``patch_threshold``. ``share`` is
+    the part of every batch drawn from pseudo-labels, 0 turns them off.
     """
 
     share: Share = 0.5

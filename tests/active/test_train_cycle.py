@@ -7,7 +7,8 @@ from askance.active import training
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
 from askance.api import report
-from askance.records import IGNORE
+from askance.records import IGNORE, parse_slice_id
+from askance.store.store import Store
 from made_studies import TINY, make_study, write_dataset
 
 
@@ -17,7 +18,7 @@ def _trained_on(folder, monkeypatch, **pseudo):
     train = training.train
 
     def note(run):
-        given.append((run.data.pseudo.copy(), np.array(run.data.labels)))
+        given.append((run.data.pseudo.copy(), np.array(run.data.labels), np.array(run.data.weights)))
         return train(run)
 
     monkeypatch.setattr(training, "train", note)
@@ -31,10 +32,23 @@ def _trained_on(folder, monkeypatch, **pseudo):
 def test_patches_of_pseudo_labels_that_may_be_wrong_are_left_out_and_annotations_are_whole(
     tmp_path, monkeypatch, threshold, expected
 ):
-    pseudo, labels = _trained_on(tmp_path, monkeypatch, patch_threshold=threshold)
+    pseudo, labels, _ = _trained_on(tmp_path, monkeypatch, patch_threshold=threshold)
     assert pseudo.any()
     assert bool((labels[pseudo] == IGNORE).any()) is expected
     assert not (labels[~pseudo] == IGNORE).any()
+
+
+@pytest.mark.parametrize("power", [1.0, 0.0])
+def test_each_patch_of_a_pseudo_label_weighs_its_own_score_and_an_annotation_is_whole(tmp_path, monkeypatch, power):
+    pseudo, _, weights = _trained_on(tmp_path, monkeypatch, power=power)
+    with Store.open(tmp_path / "study") as store:
+        entries = store.label_set(store.models()[-1].label_set).entries
+        for place in np.flatnonzero(pseudo):
+            case, _, index = parse_slice_id(entries[place].slice_id)
+            scores = store.predictions.maps(entries[place].model, case)[index].astype(float)
+            assert weights[place] == pytest.approx(entries[place].weight * scores**power, abs=2e-3)
+    assert (weights[~pseudo] == 1).all()
+    assert (np.ptp(weights[pseudo], axis=(1, 2)) > 0).any() == (power > 0)
 
 
 def test_a_semi_supervised_study_learns_from_the_rest_of_learn_and_shows_what_its_imager_made(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def make_data(
     images += 2 * labels[:, None]
     ids = tuple(f"case/2/{number}" for number in range(count))
     is_pseudo = np.arange(count) >= count - pseudo
-    weights = np.where(is_pseudo, 0.5, 1.0).astype(np.float32)
+    weights = np.where(is_pseudo, 0.5, 1.0).astype(np.float32)[:, None, None]
     unlabelled = tuple(f"case/2/{number}" for number in range(count, count + bare))
     extents = np.full((count + bare, 2), side)
     data = TrainingData(ids, labels, weights, is_pseudo, extents[:count], unlabelled, extents[count:])

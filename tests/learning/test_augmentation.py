@@ -23,9 +23,14 @@ def _middle(labels):
     return torch.tensor([[side / 2 for side in labels.shape[1:]]] * len(labels))
 
 
+def _cropped(images, labels, *rest):
+    """Images and labels of the crops."""
+    return crop_and_turn(images, labels, torch.ones(len(labels), 1, 1), *rest)[:2]
+
+
 def test_a_whole_slice_without_augmentation_is_itself(slices):
     images, labels = slices
-    crops, turned = crop_and_turn(images, labels, _middle(labels), (24, 36), Strength(), _generator())
+    crops, turned = _cropped(images, labels, _middle(labels), (24, 36), Strength(), _generator())
     torch.testing.assert_close(crops, images, atol=1e-4, rtol=0)
     assert torch.equal(turned, labels)
 
@@ -34,7 +39,7 @@ def test_a_whole_slice_without_augmentation_is_itself(slices):
 def test_a_crop_without_augmentation_copies_its_pixels(slices, top, left, size):
     images, labels = slices
     centres = torch.tensor([[top + size[0] / 2, left + size[1] / 2]] * 3)
-    crops, turned = crop_and_turn(images, labels, centres, size, STRENGTHS["none"], _generator())
+    crops, turned = _cropped(images, labels, centres, size, STRENGTHS["none"], _generator())
     rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
     torch.testing.assert_close(crops, images[..., rows, columns], atol=1e-4, rtol=0)
     assert torch.equal(turned, labels[:, rows, columns])
@@ -45,7 +50,7 @@ def test_the_same_generator_gives_the_same_crops_and_another_gives_others(slices
 
     def made(seed):
         generator = _generator(seed)
-        crops, turned = crop_and_turn(images, labels, _middle(labels), (16, 16), STRENGTHS["strong"], generator)
+        crops, turned = _cropped(images, labels, _middle(labels), (16, 16), STRENGTHS["strong"], generator)
         return change_intensities(crops, STRENGTHS["strong"], generator), turned
 
     assert all(torch.equal(a, b) for a, b in zip(made(1), made(1)))
@@ -55,7 +60,7 @@ def test_the_same_generator_gives_the_same_crops_and_another_gives_others(slices
 @pytest.mark.parametrize("name", STRENGTHS)
 def test_no_class_is_invented_between_two_others(slices, name):
     images, labels = slices
-    _, turned = crop_and_turn(images, labels, _middle(labels), (40, 40), STRENGTHS[name], _generator())
+    _, turned = _cropped(images, labels, _middle(labels), (40, 40), STRENGTHS[name], _generator())
     assert turned.dtype == torch.uint8
     assert set(turned.unique().tolist()) <= {0, 2, 5, IGNORE}
 
@@ -63,17 +68,25 @@ def test_no_class_is_invented_between_two_others(slices, name):
 def test_pixels_that_nobody_labelled_stay_so(slices):
     images, labels = slices
     unknown = torch.full_like(labels, IGNORE)
-    _, turned = crop_and_turn(images, unknown, _middle(labels), (4, 4), STRENGTHS["strong"], _generator())
+    _, turned = _cropped(images, unknown, _middle(labels), (4, 4), STRENGTHS["strong"], _generator())
     assert (turned == IGNORE).all()
 
 
 def test_image_and_label_are_turned_alike():
     labels = torch.zeros(4, 32, 32, dtype=torch.uint8)
     labels[:, 6:14, 18:27] = 1
-    crops, turned = crop_and_turn(
-        labels[:, None].float(), labels, _middle(labels), (32, 32), STRENGTHS["strong"], _generator(4)
-    )
+    crops, turned = _cropped(labels[:, None].float(), labels, _middle(labels), (32, 32), STRENGTHS["strong"], _generator(4))
     assert ((crops[:, 0] > 0.5) == (turned > 0)).float().mean() > 0.99
+
+
+def test_weights_of_patches_are_turned_with_what_they_weigh_and_go_on_beyond_the_slice():
+    weights = torch.tensor([[[0.1, 0.2], [0.3, 0.4]]]).repeat(4, 1, 1)
+    labels = (weights.repeat_interleave(16, 1).repeat_interleave(16, 2) * 10).round().to(torch.uint8)
+    images, strength = labels[:, None].float(), STRENGTHS["strong"]
+    _, turned, weighed = crop_and_turn(images, labels, weights, _middle(labels), (48, 48), strength, _generator(4))
+    assert ((weighed * 10).round() == turned)[turned > 0].float().mean() > 0.99
+    assert (turned == 0).any()
+    assert (weighed >= 0.1).all()
 
 
 def test_a_quarter_turn_is_rot90():
@@ -81,14 +94,14 @@ def test_a_quarter_turn_is_rot90():
     turns = {quarters: torch.rot90(images, quarters, (2, 3)) for quarters in (1, 3)}
     drawn = torch.rand(1, generator=_generator())[0] * 2 - 1
     strength = Strength(rotation=float(90 / drawn))
-    crops, _ = crop_and_turn(images, labels, _middle(labels), (16, 16), strength, _generator())
+    crops, _ = _cropped(images, labels, _middle(labels), (16, 16), strength, _generator())
     assert any(torch.allclose(crops, turned, atol=1e-3) for turned in turns.values())
 
 
 def test_beyond_the_slice_all_is_background(slices):
     images, labels = slices
     far = torch.tensor([[500.0, 500.0]] * 3)
-    crops, turned = crop_and_turn(images, labels, far, (8, 8), Strength(), _generator())
+    crops, turned = _cropped(images, labels, far, (8, 8), Strength(), _generator())
     assert crops.abs().max() == 0
     assert turned.max() == 0
 

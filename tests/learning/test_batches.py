@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,22 @@ def test_a_batch_has_the_shapes_and_kinds_that_the_losses_want():
     assert batch.labels.shape == (4, 16, 16)
     assert batch.labels.dtype == torch.uint8
     assert batch.annotated.tolist() == [True, True, False, False]
-    assert batch.weights.tolist() == [1.0, 1.0, 0.5, 0.5]
+    assert batch.weights.shape == (4, 16, 16)
+    assert batch.weights[:, 8, 8].tolist() == [1.0, 1.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("augment", ["none", "strong"])
+def test_a_patch_keeps_its_weight_wherever_the_crop_and_its_turn_put_it(augment):
+    data, source = make_data(8)
+    weights = np.full((8, 4, 4), 0.25, np.float32)
+    for number, label in enumerate(data.labels):
+        weights[number][label.reshape(4, 8, 4, 8).any((1, 3))] = 0.75
+    data = replace(data, weights=weights)
+    batches = Batches(data, source, make_config(augment=augment), 0.0, 1)
+    for step in range(4):
+        batch = batches[step]
+        assert (batch.weights[batch.labels > 0] == 0.75).all()
+        assert (batch.weights == 0.25).any()
 
 
 @pytest.mark.parametrize(("count", "batch"), [(8, 4), (7, 3), (3, 8)])

@@ -30,7 +30,7 @@ def _optimizer(module):
 
 def _batch(step):
     images = torch.randn((2, 1, 4, 4, 4), generator=torch.Generator().manual_seed(step))
-    return Batch(images, (images[:, 0] > 0).to(torch.uint8), torch.ones(2), torch.ones(2, dtype=torch.bool))
+    return Batch(images, (images[:, 0] > 0).to(torch.uint8), torch.ones(2, 1, 1), torch.ones(2, dtype=torch.bool))
 
 
 def _losses(networks, batch):

@@ -24,7 +24,7 @@ class Fixed(torch.nn.Module):
 
 def _batch(labels):
     """Two slices of 4 x 4, the second pseudo-labelled."""
-    return Batch(torch.zeros(2, 1, 4, 4), labels, torch.ones(2), torch.tensor([True, False]))
+    return Batch(torch.zeros(2, 1, 4, 4), labels, torch.ones(2, 1, 1), torch.tensor([True, False]))
 
 
 def _logits(labels):

@@ -27,7 +27,7 @@ def _batch(labelled: int = 1):
     labels = torch.zeros(4, 16, 16, dtype=torch.uint8)
     labels[labelled:] = IGNORE
     weights = (torch.arange(4) < labelled).float()
-    return Batch(torch.randn(4, 1, 16, 16), labels, weights, weights > 0)
+    return Batch(torch.randn(4, 1, 16, 16), labels, weights[:, None, None], weights > 0)
 
 
 def _gradients(loss, module):

@@ -11,12 +11,13 @@ PIXELWISE = [cross_entropy, soft_dice, absolute]
 
 @pytest.fixture
 def batch():
-    """Logits (2, 3, 4, 5), labels with some pixels unknown, weights."""
+    """Logits (2, 3, 4, 5), labels with some pixels unknown, a weight for each pixel, those of the second slice small."""
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(2, 3, 4, 5, generator=generator)
     labels = torch.randint(0, 3, (2, 4, 5), generator=generator, dtype=torch.uint8)
     labels[0, 0, :3] = IGNORE
-    return logits, labels, torch.tensor([1.0, 0.25])
+    weights = torch.rand(2, 4, 5, generator=generator) * torch.tensor([1.0, 0.25])[:, None, None]
+    return logits, labels, weights
 
 
 def _known_pixels(labels):
@@ -30,7 +31,7 @@ def test_cross_entropy_is_the_mean_of_a_naive_loop(batch):
         label = int(labels[n, row, column])
         if label != IGNORE:
             exponentials = [math.exp(value) for value in logits[n, :, row, column].tolist()]
-            total -= float(weights[n]) * math.log(exponentials[label] / sum(exponentials))
+            total -= float(weights[n, row, column]) * math.log(exponentials[label] / sum(exponentials))
             count += 1
     assert float(cross_entropy(*batch)) == pytest.approx(total / count, rel=1e-5)
 
@@ -42,7 +43,7 @@ def test_absolute_is_the_mean_of_a_naive_loop(batch):
         label = int(labels[n, row, column])
         if label != IGNORE:
             distances = [abs(float(probs[n, k, row, column]) - (k == label)) for k in range(3)]
-            total, count = total + float(weights[n]) * sum(distances) / 3, count + 1
+            total, count = total + float(weights[n, row, column]) * sum(distances) / 3, count + 1
     assert float(absolute(*batch)) == pytest.approx(total / count, rel=1e-5)
 
 
@@ -54,7 +55,7 @@ def test_soft_dice_is_the_dice_of_a_naive_loop(batch):
         for n, row, column in _known_pixels(labels):
             label = int(labels[n, row, column])
             if label != IGNORE:
-                p, weight = float(probs[n, k, row, column]), float(weights[n])
+                p, weight = float(probs[n, k, row, column]), float(weights[n, row, column])
                 overlap, total = overlap + weight * p * (label == k), total + weight * (p + (label == k))
         dices.append((2 * overlap + 1) / (total + 1))
     assert float(soft_dice(*batch)) == pytest.approx(1 - sum(dices) / 2, rel=1e-5)
@@ -65,13 +66,13 @@ def test_soft_dice_is_monais_where_all_is_known(batch):
     logits, labels, _ = batch
     labels[labels == IGNORE] = 0
     monais = losses.DiceLoss(include_background=False, softmax=True, to_onehot_y=True, batch=True, smooth_nr=1, smooth_dr=1)
-    ours = soft_dice(logits, labels, torch.ones(2))
+    ours = soft_dice(logits, labels, torch.ones(2, 1, 1))
     assert float(ours) == pytest.approx(float(monais(logits, labels[:, None])), rel=1e-5)
 
 
 def test_soft_dice_is_zero_on_a_perfect_answer():
     labels = torch.tensor([[[0, 1], [2, 2]]], dtype=torch.uint8)
-    assert float(soft_dice(onehot(labels, 3) * 50, labels, torch.ones(1))) == pytest.approx(0, abs=1e-5)
+    assert float(soft_dice(onehot(labels, 3) * 50, labels, torch.ones(1, 1, 1))) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("loss", PIXELWISE)
@@ -104,7 +105,7 @@ def test_half_the_weight_is_half_the_loss(loss, batch):
 def test_a_slice_without_weight_does_not_count(loss, batch):
     logits, labels, _ = batch
     logits.requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(logits, labels, torch.tensor([1.0, 0.0])), logits)
+    (gradient,) = torch.autograd.grad(loss(logits, labels, torch.tensor([1.0, 0.0])[:, None, None]), logits)
     assert gradient[1].abs().max() == 0
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from askance.active.scores import enlarged
 from askance.active.study import Study, by_case, model_name
@@ -46,29 +48,45 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
 
 @contextmanager
 def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
-    """The label set on the working grid, in a memory-mapped file while it is needed: a pool may not fit in memory.
+    """The label set on the working grid, in memory-mapped files while it is needed: a pool may not fit in memory.
 
     Where the objective learns from slices without label, all of learn outside the label set comes with it.
     """
-    unlabelled = _unlabelled(study, label_set)
-    path = study.store.folder / "cache" / f"labels-{label_set.id}.npy"
-    path.parent.mkdir(exist_ok=True)
-    entries, size = label_set.entries, study.config.grid.size
+    unlabelled, entries = _unlabelled(study, label_set), label_set.entries
     ids = tuple(entry.slice_id for entry in entries)
-    labels: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, (len(entries), *size))
+    folder = study.store.folder / "cache"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{what}-{label_set.id}.npy" for what in ("labels", "weights")]
     try:
-        _fill(study, entries, labels)
+        labels: NDArray[np.uint8] = _file(paths[0], np.uint8, (len(ids), *study.config.grid.size))
+        weights: NDArray[np.float16] = _file(paths[1], np.float16, (len(ids), *_patches(study, entries)))
+        _fill(study, entries, labels, weights)
         yield TrainingData(
             slice_ids=ids,
             labels=labels,
-            weights=np.array([entry.weight for entry in entries], np.float32),
+            weights=weights,
             pseudo=np.array([entry.kind == "pseudo" for entry in entries]),
             extents=_extents(study, ids),
             unlabelled=unlabelled,
             unlabelled_extents=_extents(study, unlabelled),
         )
     finally:
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _file(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    found: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    return found
+
+
+def _patches(study: Study, entries: Sequence[LabelEntry]) -> tuple[int, int]:
+    """Rows and columns of the score maps that weigh pseudo-labels; one for a whole slice where there are none."""
+    for entry in entries:
+        if entry.kind == "pseudo":
+            rows, columns = study.store.predictions.maps(str(entry.model), parse_slice_id(entry.slice_id)[0]).shape[-2:]
+            return rows, columns
+    return 1, 1
 
 
 def _unlabelled(study: Study, label_set: LabelSet) -> tuple[str, ...]:
@@ -86,8 +104,9 @@ def _extents(study: Study, slice_ids: Sequence[str]) -> NDArray[np.int64]:
     return np.array([extent[case] for case in cases], np.int64).reshape(-1, 2)
 
 
-def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint8]) -> None:
-    """Write each entry's label to ``labels`` (N, H, W)."""
+def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint8], weights: NDArray[np.float16]) -> None:
+    """Write each entry's label to ``labels`` (N, H, W) and the weights of its patches to ``weights`` (N, h, w)."""
+    weights[:] = np.array([entry.weight for entry in entries])[:, None, None]
     annotations = {(one.slice_id, one.version): one for one in study.store.annotations(latest=False)}
     places = {(entry.slice_id, entry.kind): place for place, entry in enumerate(entries)}
     for place, entry in enumerate(entries):
@@ -96,12 +115,16 @@ def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint
     teachers = {entry.slice_id: str(entry.model) for entry in entries if entry.kind == "pseudo"}
     for case, indices in by_case(list(teachers)).items():
         names = [slice_id(case, study.config.grid.axis, index) for index in indices]
-        believed = _believed(study, teachers[names[0]], case)
+        believed, trusted = _believed(study, teachers[names[0]], case)
         for name, index in zip(names, indices):
-            labels[places[name, "pseudo"]] = believed[index]
+            place = places[name, "pseudo"]
+            labels[place] = believed[index]
+            weights[place] *= trusted[index]
 
 
-def _believed(study: Study, teacher: str, case: str) -> NDArray[np.uint8]:
-    """What ``teacher`` predicts for ``case``, (D, H, W) on the working grid; IGNORE in patches that it may be wrong in."""
+def _believed(study: Study, teacher: str, case: str) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """What ``teacher`` predicts for ``case``, (D, H, W), IGNORE in doubtful patches, and what patches weigh, (D, h, w)."""
     labels, maps = study.store.predictions.labels(teacher, case), study.store.predictions.maps(teacher, case)
-    return np.where(enlarged(maps, labels.shape[1:]) < study.config.pseudo.patch_threshold, np.uint8(IGNORE), labels)
+    config = study.config.pseudo
+    doubtful = enlarged(maps, labels.shape[1:]) < config.patch_threshold
+    return np.where(doubtful, np.uint8(IGNORE), labels), maps**config.power

@@ -36,25 +36,35 @@ STRENGTHS = {
 
 
 def crop_and_turn(
-    images: Tensor, labels: Tensor, centres: Tensor, size: tuple[int, int], strength: Strength, generator: Generator
-) -> tuple[Tensor, Tensor]:
+    images: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    centres: Tensor,
+    size: tuple[int, int],
+    strength: Strength,
+    generator: Generator,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Crops of ``size`` around ``centres``, turned, scaled and flipped at random.
 
     Args:
         images: (N, C, H, W) float32; sampled linearly, 0 outside.
         labels: (N, H, W) uint8; sampled at the nearest pixel, 0 outside.
+        weights: (N, h, w) float32, of equal patches of the slices; sampled at the nearest patch, outside too.
         centres: (N, 2) float32, row and column in pixels; pixel k lies between k and k + 1.
         size: rows and columns of the crops.
         strength: the ranges.
         generator: of all that is random here.
 
     Returns:
-        Images (N, C, *size) float32, channels last, and labels (N, *size) uint8.
+        Images (N, C, *size) float32, channels last, labels (N, *size) uint8 and weights (N, *size) float32.
     """
     grid = _sampling_grid(centres, images.shape[-2:], size, strength, generator)
     crops = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     turned = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)[:, 0]
-    return crops.contiguous(memory_format=torch.channels_last), turned.to(torch.uint8)
+    weighed = functional.grid_sample(weights[:, None], grid, mode="nearest", padding_mode="border", align_corners=False)[
+        :, 0
+    ]
+    return crops.contiguous(memory_format=torch.channels_last), turned.to(torch.uint8), weighed
 
 
 def change_intensities(images: Tensor, strength: Strength, generator: Generator) -> Tensor:

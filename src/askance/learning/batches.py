@@ -6,7 +6,7 @@ That a step's batch depends on nothing that went before makes a training that wa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,14 +33,14 @@ class ImageSource(Protocol):
 class TrainingData:
     """What one training learns from.
 
-    ``labels`` (N, H, W) uint8 on the working grid, may be memory-mapped; ``weights`` (N,) float32; ``pseudo`` (N,) bool;
-    ``extents`` (N, 2) int: rows and columns around the grid's centre that the slice really covers. ``unlabelled``: U slices
-    that are shown without label, and their extents (U, 2).
+    ``labels`` (N, H, W) uint8 on the working grid; ``weights`` (N, h, w) float, one for each of h x w equal patches of a
+    slice; both may be memory-mapped. ``pseudo`` (N,) bool; ``extents`` (N, 2) int: rows and columns around the grid's centre
+    that the slice really covers. ``unlabelled``: U slices that are shown without label, and their extents (U, 2).
     """
 
     slice_ids: tuple[str, ...]
     labels: NDArray[np.uint8]
-    weights: NDArray[np.float32]
+    weights: NDArray[np.floating[Any]]
     pseudo: NDArray[np.bool_]
     extents: NDArray[np.int64]
     unlabelled: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (N, C, ...) float32, labels (N, ...) uint8, weights (N,) float32, annotated (N,) bool.
+    """Images (N, C, ...) float32, labels (N, ...) uint8, weights float32 that broadcast to these, annotated (N,) bool.
 
     ``...`` are the rows and columns of slices, or the three sides of patches of volumes.
     """
@@ -77,6 +77,7 @@ class Batches:
             raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")
         count, room = len(data.slice_ids), config.batch - 1
         self._bare = np.arange(count, count + len(data.unlabelled))
+        self._annotated = np.concatenate([~data.pseudo, np.zeros(len(self._bare), bool)])
         self._pseudo_each = min(round(share * config.batch), room) if len(self._pseudo) else 0
         self._bare_each = min(round(config.unlabelled * config.batch), room - self._pseudo_each) if len(self._bare) else 0
         self._ids = (*data.slice_ids, *data.unlabelled)
@@ -97,20 +98,17 @@ class Batches:
             ]
         )
         strength = STRENGTHS[self._config.augment]
-        images, labels = crop_and_turn(
+        images, labels, weights = crop_and_turn(
             torch.from_numpy(self._source.images([self._ids[i] for i in chosen])),
             torch.from_numpy(self._labels(chosen)),
+            torch.from_numpy(self._weights(chosen)),
             torch.from_numpy(self._centres(chosen, rng)),
             self._crop,
             strength,
             generator,
         )
-        bare = np.zeros(self._bare_each)
-        labelled = chosen[: len(chosen) - len(bare)]
-        weights = np.concatenate([self._data.weights[labelled], bare]).astype(np.float32)
-        annotated = np.concatenate([~self._data.pseudo[labelled], bare > 0])
-        images = change_intensities(images, strength, generator)
-        return Batch(images, labels, torch.from_numpy(weights), torch.from_numpy(annotated))
+        annotated = torch.from_numpy(self._annotated[chosen])
+        return Batch(change_intensities(images, strength, generator), labels, weights, annotated)
 
     def _labels(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(N, H, W); IGNORE throughout a slice without label."""
@@ -118,6 +116,13 @@ class Batches:
         labelled = chosen < len(self._data.slice_ids)
         labels[labelled] = self._data.labels[chosen[labelled]]
         return labels
+
+    def _weights(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N, h, w); 0 throughout a slice without label."""
+        weights = np.zeros((len(chosen), *self._data.weights.shape[1:]), np.float32)
+        labelled = chosen < len(self._data.slice_ids)
+        weights[labelled] = self._data.weights[chosen[labelled]]
+        return weights
 
     def _in_turn(self, members: NDArray[np.int64], step: int, count: int, stream: int) -> NDArray[np.int64]:
         """``count`` of ``members``: each once in a random order, then all again in another."""

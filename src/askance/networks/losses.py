@@ -1,4 +1,7 @@
-"""Losses over logits (N, K, H, W) and labels (N, H, W) uint8 with IGNORE left out; each is a mean over the batch."""
+"""Losses over logits (N, K, H, W) and labels (N, H, W) uint8 with IGNORE left out; each is a mean over the batch.
+
+``weights`` weigh its pixels: one for each, or for each slice, (N, 1, 1).
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,18 @@ from askance.records import IGNORE
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Pixel-wise cross-entropy, slices (or patches (N, K, X, Y, Z) of volumes) weighted by ``weights`` (N,).
+    """Pixel-wise cross-entropy of slices, or of patches (N, K, X, Y, Z) of volumes.
 
     The sum is divided by the number of labelled pixels, not by the weights: a batch of doubtful labels counts less.
     """
     known = labels != IGNORE
     losses = functional.cross_entropy(logits, labels.long().where(known, 0), reduction="none")
-    weighted = losses * known * weights.reshape(-1, *[1] * (losses.ndim - 1))
-    return weighted.sum() / known.sum().clamp(min=1)
+    return (losses * known * weights).sum() / known.sum().clamp(min=1)
 
 
 def soft_dice(logits: Tensor, labels: Tensor, weights: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - soft Dice of the foreground classes, over the batch as one volume (Milletari 2016; batch Dice as in nnU-Net)."""
-    pixel_weights = ((labels != IGNORE) * weights[:, None, None])[:, None]
+    pixel_weights = ((labels != IGNORE) * weights)[:, None]
     probs, truth = logits.softmax(1)[:, 1:] * pixel_weights, onehot(labels, logits.shape[1])[:, 1:]
     overlap = (probs * truth).sum((0, 2, 3))
     total = (probs + truth * pixel_weights).sum((0, 2, 3))
@@ -30,10 +32,10 @@ def soft_dice(logits: Tensor, labels: Tensor, weights: Tensor, smooth: float = 1
 
 
 def absolute(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """L1 between probabilities and one-hot truth (Isola 2017, eq. 3), slices weighted by ``weights`` (N,)."""
+    """L1 between probabilities and one-hot truth (Isola 2017, eq. 3)."""
     known = labels != IGNORE
     distance = (logits.softmax(1) - onehot(labels, logits.shape[1])).abs().mean(1)
-    return (distance * known * weights[:, None, None]).sum() / known.sum().clamp(min=1)
+    return (distance * known * weights).sum() / known.sum().clamp(min=1)
 
 
 def looks_real(patch_logits: Tensor) -> Tensor:

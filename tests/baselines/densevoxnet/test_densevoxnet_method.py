@@ -140,7 +140,7 @@ def _batch(side=8, count=2):
     labels = torch.zeros((count, side, side, side), dtype=torch.uint8)
     labels[:, 2:6, 2:6, 2:6] = 1
     images = 2 * labels[:, None].float() + 0.3 * torch.randn((count, 1, side, side, side))
-    return Batch(images, labels, torch.ones(count), torch.ones(count, dtype=torch.bool))
+    return Batch(images, labels, torch.ones(count, 1, 1, 1), torch.ones(count, dtype=torch.bool))
 
 
 def _task(**changes):

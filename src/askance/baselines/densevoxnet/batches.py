@@ -29,7 +29,7 @@ class PatchBatches:
         rng = np.random.default_rng((self._seed, step))
         patches = [self._patch(self._volumes[number], rng) for number in self._in_turn(step)]
         images, labels = (np.stack(parts) for parts in zip(*patches))
-        weights, annotated = torch.ones(self._count), torch.ones(self._count, dtype=torch.bool)
+        weights, annotated = torch.ones(self._count, 1, 1, 1), torch.ones(self._count, dtype=torch.bool)
         return Batch(torch.from_numpy(images), torch.from_numpy(labels), weights, annotated)
 
     def _in_turn(self, step: int) -> list[int]:
