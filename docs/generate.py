@@ -53,6 +53,7 @@ def benchmarks_page() -> str:
         "budget_curve": ("Dice over the budget", _curve),
         "out_of_distribution": ("Slices that a model has no business with", _unlike),
         "gan_step": ("Speed of a training step", _speed),
+        "ranking_speed": ("What ranking a pool costs", _ranking),
         "phantom_difficulty": ("How hard the phantom is", _difficulty),
         "serve_load": ("What an expert waits for the next slice", _waits),
         "large_study": ("A study larger than memory", _large),
@@ -156,6 +157,24 @@ def _speed(lines: list[dict[str, Any]]) -> str:
     }
     rows = [{title: _figure(line.get(key)) for title, key in columns.items()} for line in lines]
     return "The same networks trained three ways in one run; ratios of processor time.\n\n" + markdown(rows) + "\n"
+
+
+def _ranking(lines: list[dict[str, Any]]) -> str:
+    """Ranking beside baal's, and as a share of the training."""
+    rows = [
+        {
+            "Data set": line["dataset"],
+            "Views": str(line["views"]),
+            "ms a slice": f"{1000 * line['seconds']:.0f}",
+            "baal, 20 passes": f"{1000 * line['baal_seconds']:.0f}",
+            "Ratio": _figure(line["ratio"]),
+            "Pool": str(line["pool_slices"]),
+            "Steps of the training": str(line["steps"]),
+            "Share of its time": f"{100 * line['share_of_training']:.0f} %",
+        }
+        for line in lines
+    ]
+    return f"Processor time of one thread.\n\n{markdown(rows)}\n"
 
 
 def _difficulty(lines: list[dict[str, Any]]) -> str:
