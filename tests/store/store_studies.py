@@ -1,6 +1,7 @@
 """Small studies for the tests of the store: cases whose files nobody opens."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +42,9 @@ def labels(seed: int, shape: tuple[int, int] = SHAPE[:2]) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 3, shape, dtype=np.uint8)
 
 
-def save_model(store: Store, name: str = "m0", cycle: int = 0) -> Model:
+def save_model(store: Store, name: str = "m0", cycle: int = 0, info: dict[str, Any] | None = None) -> Model:
     entries = [LabelEntry(one.slice_id, "annotation", 1.0, one.version) for one in store.annotations()]
-    model = Model(name, cycle, store.save_label_set(entries).id, "ab" * 32, "2026-01-01T00:00:00+00:00")
+    model = Model(name, cycle, store.save_label_set(entries).id, "ab" * 32, "2026-01-01T00:00:00+00:00", info=info or {})
     store.save_model(model)
     return model
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from store_studies import case, settings
+from store_studies import case, labels, query, save_model, settings
 
 from askance.errors import ConfigError, SplitError, StudyError
 from askance.store import atomic, creation
@@ -130,6 +130,28 @@ def test_an_axis_changed_by_hand_is_refused_on_opening(store: Store) -> None:
     path.write_text(path.read_text().replace("axis = 2", "axis = 0"))
     with pytest.raises(StudyError, match=r"grid\.axis = 0, but its slices lie along axis 2"):
         Store.open(store.folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after"),
+    [
+        ("classes", '"b",', '"b", "c",'),
+        ("channels", '"MR",', '"MR", "T2",'),
+        ("grid.size", "    16,", "    32,"),
+        ("network.width", "\nwidth = 32", "\nwidth = 16"),
+    ],
+)
+def test_what_a_trained_model_hangs_on_cannot_be_changed_by_hand(store: Store, key: str, before: str, after: str) -> None:
+    store.save_query(query(["c1/2/0"]))
+    store.save_answer("c1/2/0", labels(0), "simulated")
+    save_model(store, info={"config": store.config.model_dump(mode="json")})
+    path = store.folder / "study.toml"
+    text = path.read_text()
+    path.write_text(text.replace(before, after))
+    with pytest.raises(StudyError, match=rf"study.toml says {key} = .*, but m0 was trained with .*put it back"):
+        Store.open(store.folder)
+    path.write_text(text.replace('"b",', '"blood pool",').replace("epochs = 50", "epochs = 5"))
+    Store.open(store.folder).close()
 
 
 def test_broken_settings_are_told_by_their_path(store: Store) -> None:

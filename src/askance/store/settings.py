@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from askance import config
 from askance.config import StudyConfig
 from askance.errors import StudyError
+from askance.records import Model
 from askance.store import atomic
 
 NAME = "study.toml"
+#: What a trained model's weights and its stored predictions hang on.
+_OF_A_MODEL = (
+    *("grid.size", "grid.spacing_mm"),
+    *("network.generator", "network.width", "network.stem", "network.discriminator_width"),
+)
 
 
 def load(folder: Path) -> StudyConfig:
@@ -51,3 +58,29 @@ def check_axis(folder: Path, settings: StudyConfig, stored: int | None) -> None:
             f"{folder}: {NAME} says grid.axis = {settings.grid.axis}, but its slices lie along axis {stored}; "
             f"put it back, or make a new study"
         )
+
+
+def check_model(folder: Path, settings: StudyConfig, newest: Model | None) -> None:
+    """Let settings pass that the ``newest`` model fits: names may change, numbers of channels and classes may not.
+
+    Raises:
+        StudyError: another grid, network, number of channels or of classes than the model was trained with.
+    """
+    before: dict[str, Any] = newest.info.get("config", {}) if newest else {}
+    now = settings.model_dump(mode="json")
+    for key in ("channels", "classes", *_OF_A_MODEL):
+        was, said = _value(before, key), _value(now, key)
+        same = len(was) == len(said) if was and key in ("channels", "classes") else was == said
+        if newest and was is not None and not same:
+            raise StudyError(
+                f"{folder}: {NAME} says {key} = {said}, but {newest.id} was trained with {was}; put it back, or make a new "
+                f"study"
+            )
+
+
+def _value(settings: dict[str, Any], key: str) -> Any:
+    """What stands at ``key``, as grid.size; None where nothing does."""
+    found: Any = settings
+    for part in key.split("."):
+        found = found.get(part, {})
+    return None if found == {} else found

@@ -76,7 +76,7 @@ class Store:
         """The study in ``folder``; an older database is migrated.
 
         Raises:
-            StudyError: not a study, damaged, or made by a newer askance.
+            StudyError: not a study, damaged, made by a newer askance, or study.toml no longer fits what is stored.
             ConfigError: study.toml cannot be used.
         """
         for name, there in (
@@ -89,6 +89,7 @@ class Store:
         database = place.open_database(folder)
         try:
             study_toml.check_axis(folder, settings, database.read(cases.axis_of))
+            study_toml.check_model(folder, settings, next(reversed(database.read(models.load)), None))
         except BaseException:
             database.close()
             raise
