@@ -141,6 +141,11 @@ def test_a_failing_disk_is_a_message_and_no_traceback(
     assert capsys.readouterr().err == f"askance: {tmp_path}: Permission denied; check free space and permissions\n"
 
 
+def test_a_ranking_cut_from_its_end_is_misuse(asking_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rank", str(asking_study.store.folder), "--top", "-1"]) == 2
+    assert "--top -1: wanted how many" in capsys.readouterr().err
+
+
 def test_answers_that_were_taken_are_told_in_words(
     asking_study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from askance.commands.printing import opened, print_cycles, print_json, print_rows, progress_bars
+from askance.errors import UsageError
 from askance.options import command, json_option, study_argument
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
@@ -83,6 +84,8 @@ def _rank(arguments: Arguments) -> None:
     """Print what the newest model thinks of the pool."""
     from askance import api
 
+    if arguments.top < 0:
+        raise UsageError(f"--top {arguments.top}: wanted how many slices to print, or 0 for all")
     with opened(arguments) as study, progress_bars() as bars:
         rows = api.rank(study, bars)
     print_rows(rows[: arguments.top or None], arguments.json)
