@@ -152,7 +152,7 @@ def query(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
     """What is asked now: the open query, or the next one.
 
     Raises:
-        UsageError: the budget is used up.
+        UsageError: the budget or the cycles are used up.
     """
     with study.store.lock():
         turn, store = Turn(study, watcher or Unwatched()), study.store
@@ -163,8 +163,11 @@ def query(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
             now = turn.ask_base()
         elif asked and asked[-1].cycle > model.cycle:
             now = turn.ask(asked[-1].cycle, model)
-        elif turn.nothing_left(model.cycle + 1):
-            raise UsageError(f"{store.folder}: the budget is used up; raise budget.total in study.toml to ask for more")
+        elif nothing := turn.nothing_left(model.cycle + 1):
+            raise UsageError(
+                f"{store.folder}: {nothing}; raise budget.total and budget.cycles in study.toml to ask for more, or "
+                f"`askance add` cases"
+            )
         else:
             now = turn.ask(model.cycle + 1, model)
     states = store.states()
@@ -186,8 +189,8 @@ def status(study: Study) -> dict[str, Any]:
         following = "ask cycle 0"
     elif model is None or queries[-1].cycle > model.cycle:
         following = f"train cycle {queries[-1].cycle}"
-    elif Turn(study, Unwatched()).nothing_left(model.cycle + 1):
-        following = "done: the budget is used up"
+    elif nothing := Turn(study, Unwatched()).nothing_left(model.cycle + 1):
+        following = f"done: {nothing}"
     else:
         following = f"ask cycle {model.cycle + 1}"
     budget = study.store.budget()

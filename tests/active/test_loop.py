@@ -239,6 +239,16 @@ def test_a_small_budget_is_spent_one_slice_a_cycle(make_study: Callable[..., Stu
         assert api.status(study)["next"] == "done: the budget is used up"
 
 
+def test_a_larger_budget_without_more_cycles_is_told_to_want_cycles(make_study: Callable[..., Study]) -> None:
+    with make_study(budget={"base": 4, "total": 6, "cycles": 1}) as study:
+        api.run(study)
+        larger = study.config.budget.model_copy(update={"total": 8.0})
+        study.store.save_config(study.config.model_copy(update={"budget": larger}))
+        assert api.status(study)["next"] == "done: all cycles are done"
+        with pytest.raises(UsageError, match=r"all cycles are done; raise budget.total and budget.cycles"):
+            api.query(study)
+
+
 def test_a_base_beyond_the_budget_is_refused(make_study: Callable[..., Study]) -> None:
     with pytest.raises(UsageError, match="come to 8 of"):
         make_study(budget={"base": 8, "total": 6, "cycles": 1})

@@ -94,11 +94,13 @@ class Turn:
         with self._timed(0, "ask"):
             return ask_base(self._study)
 
-    def nothing_left(self, cycle: int) -> bool:
-        """True where the cycles, the budget or the pool are used up."""
+    def nothing_left(self, cycle: int) -> str | None:
+        """What keeps ``cycle`` from asking, in words: the budget, with it the pool, or the cycles; None: nothing does."""
+        if self._study.store.query(cycle) is None and query_size(self._study, cycle) == 0:
+            return "the budget is used up"
         if cycle > self._study.config.budget.cycles:
-            return True
-        return self._study.store.query(cycle) is None and query_size(self._study, cycle) == 0
+            return "all cycles are done"
+        return None
 
     def ask(self, cycle: int, model: Model) -> Query:
         """Rank the pool with ``model``, choose the query, and judge what is not asked."""
