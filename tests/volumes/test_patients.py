@@ -146,10 +146,10 @@ def test_everything_wrong_with_given_splits_is_told_at_once():
     with pytest.raises(SplitError) as caught:
         assign_splits(patients, set(), given_splits, seed=0)
     for told in (
-        "1 cases that no split names: c1",
-        "1 patients on more than one side: a",
-        "1 cases on another side than their patient: b1",
-        "1 names that are neither a case nor a patient: zz",
+        "1 cases that no split names: c1; name each of them, or its patient, once",
+        "1 patients on more than one side: a (a1 in learn, a2 in test); put all cases of a patient on one",
+        "1 cases on another side than their patient: b1; name either the case or its patient",
+        "1 names that are neither a case nor a patient: zz; correct or remove them",
     ):
         assert told in str(caught.value)
 

@@ -166,14 +166,18 @@ def resolve_splits(patients: Mapping[str, str], given: Mapping[str, Split]) -> t
     sides: dict[str, set[Split]] = defaultdict(set)
     for case, side in splits.items():
         sides[patients[case]].add(side)
-    straddling = [patient for patient, found in sides.items() if len(found) > 1]
-    faults = {
-        "cases that no split names": missing,
-        "cases on another side than their patient": torn,
-        "patients on more than one side": straddling,
-        "names that are neither a case nor a patient": sorted(set(given) - used),
-    }
-    told = [f"{len(names)} {what}: {some(names)}" for what, names in faults.items() if names]
+    straddling = [
+        f"{patient} ({', '.join(f'{case} in {side}' for case, side in splits.items() if patients[case] == patient)})"
+        for patient, found in sides.items()
+        if len(found) > 1
+    ]
+    faults = [
+        ("cases that no split names", missing, "name each of them, or its patient, once"),
+        ("cases on another side than their patient", torn, "name either the case or its patient"),
+        ("patients on more than one side", straddling, "put all cases of a patient on one"),
+        ("names that are neither a case nor a patient", sorted(set(given) - used), "correct or remove them"),
+    ]
+    told = [f"{len(names)} {what}: {some(names)}; {todo}" for what, names, todo in faults if names]
     if "learn" not in given.values():
         told.append("learn is empty; wanted at least one patient to learn from")
     return splits, told
