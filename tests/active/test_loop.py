@@ -280,6 +280,21 @@ def test_a_study_without_labelled_test_volumes_runs_and_reports_its_estimate(tmp
         assert budget_table(records)
 
 
+def test_one_validation_slice_says_next_to_nothing_of_the_dice(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "unlabelled", labelled=())
+    settings = {**SETTINGS, "expert": "human", "budget": {"base": 4, "total": 5, "cycles": 0, "validation": 1}}
+    with api.init(tmp_path / "study", find_dataset(dataset), settings=settings) as study:
+        with pytest.raises(WaitingForExpert):
+            api.run(study)
+        asked = study.store.queries()[0].asked
+        answer(study, [one.slice_id for one in asked if one.role == "train"])
+        drawn = next(one.slice_id for one in asked if one.role == "validation")
+        study.store.save_answer(drawn, np.ones((24, 32), np.uint8), "anna")  # no empty slice, which would have no Dice
+        estimate = api.run(study)[-1]["estimate"]
+        assert estimate is not None
+        assert (estimate["n"], estimate["low"], estimate["high"]) == (1, 0.0, 1.0)
+
+
 def test_a_changed_label_file_is_refused(make_study: Callable[..., Study]) -> None:
     with make_study() as study:
         label = study.store.cases("learn")[0].label

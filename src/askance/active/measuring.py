@@ -94,8 +94,10 @@ def estimate(study: Study, predictor: Predictor) -> dict[str, Any] | None:
         return None
     rng = np.random.default_rng(study.config.seed)
     groups = {patient: list(found.values()) for patient, found in dice.items()}
-    low, high = hierarchical_bootstrap(groups, lambda values: float(np.mean(values)), rng)
     slices = {name: value for found in dice.values() for name, value in found.items()}
+    low, high = hierarchical_bootstrap(groups, lambda values: float(np.mean(values)), rng)
+    if len(slices) == 1:  # drawn again and again, one slice agrees with itself, and says nothing of the others
+        low, high = 0.0, 1.0
     return {"dice": float(np.mean(list(slices.values()))), "low": low, "high": high, "n": len(slices), "slices": slices}
 
 
