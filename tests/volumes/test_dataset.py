@@ -148,8 +148,17 @@ def test_moved_files_are_found_by_their_bytes(tmp_path):
 def test_of_two_copies_the_one_that_kept_its_name_is_taken(tmp_path):
     make_nnunet(tmp_path)
     case = cases_of(tmp_path)[0][2]
-    shutil.copy(case.images[0].path, tmp_path / "a copy")
+    shutil.copy(case.images[0].path, tmp_path / "a copy.nii.gz")
     assert relocate(case, tmp_path) == case
+
+
+def test_a_copy_whose_name_no_longer_ends_as_a_volumes_is_not_taken(tmp_path):
+    folder = make_nnunet(tmp_path)
+    case = cases_of(folder, division=Division(each_case=True))[0][0]
+    source = case.images[0].path
+    source.rename(source.with_name(f"{source.name}.bak"))
+    with pytest.raises(SourceMissing, match=source.name):
+        relocate(case, folder)
 
 
 def test_files_that_have_not_moved_need_not_be_in_the_folder(tmp_path):

@@ -23,7 +23,7 @@ from askance.errors import (
 )
 from askance.records import Affine, Case, Source, Split
 from askance.volumes.check import Examination, Progress, examine
-from askance.volumes.files import hash_file
+from askance.volumes.files import SUFFIXES, hash_file
 from askance.volumes.found import Found, FoundCase, Kind, Problem, some
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, divide, require_clear_patients
 
@@ -141,10 +141,12 @@ def _sources(case: Case) -> tuple[Source, ...]:
 
 
 def _by_size(folder: Path) -> dict[int, list[Path]]:
+    """The volumes below ``folder``; what has lost its suffix, say in a backup, could not be read again."""
     if not folder.is_dir():
         raise SourceMissing(f"{folder}: is not a folder; wanted the one that the files were moved to")
     sizes: dict[int, list[Path]] = defaultdict(list)
-    for path in sorted(path for path in folder.absolute().rglob("*") if path.is_file()):
+    named = (path for path in folder.absolute().rglob("*") if path.name.lower().endswith(SUFFIXES))
+    for path in sorted(path for path in named if path.is_file()):
         sizes[path.stat().st_size].append(path)
     return sizes
 
