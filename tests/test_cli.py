@@ -92,6 +92,24 @@ def test_a_base_beyond_the_budget_is_refused_before_anything_is_made(
     assert not study.exists()
 
 
+def test_an_empty_base_is_refused_before_anything_is_made(
+    tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(tiny_dataset), "--expert", "simulated"]
+    assert main(["init", str(tmp_path / "study"), *data, "--base", "0", "--total", "9"]) == 2
+    assert "the base is empty: budget.base = 0 of 18 slices" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
+def test_slices_that_a_simulated_expert_cannot_answer_are_told_when_the_study_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(write_dataset(tmp_path / "dataset", labelled=("p1", "p2", *TEST)))
+    budget = ["--base", "3", "--total", "9"]
+    assert main(["init", str(tmp_path / "study"), "--data", data, "--expert", "simulated", *budget]) == 0
+    assert "6 slices of learn have no label: a run stops" in capsys.readouterr().out
+
+
 def test_what_a_study_will_ask_is_told_when_it_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = write_dataset(tmp_path / "dataset", labelled=TEST)
     assert main(["init", str(tmp_path / "a"), "--data", str(dataset), "--base", "3", "--total", "9"]) == 0

@@ -9,6 +9,7 @@ from askance.active.acquisition import acquisition, require_truth_for
 from askance.active.querying import require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, StudyConfig
+from askance.errors import UsageError
 from askance.learning.architecture import Shape, crop_size
 from askance.records import Case
 
@@ -21,13 +22,16 @@ def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
 
     Raises:
         UsageError: an unknown acquisition or one that cannot ask here, a crop that the networks cannot take, or a base
-            beyond the budget.
+            that is empty or beyond the budget.
     """
     require_truth_for(acquisition(config.acquisition), config.acquisition, config.expert)
     crop_size(Shape(len(config.channels), len(config.classes), config.grid.size), config.network, config.training)
     if config.budget.start in ("spread", "random"):
         total, labelled = _slices(config, cases), _given(config, cases)
-        asked = _base(config.budget, total, labelled) + config.budget.count(config.budget.validation, total)
+        base = _base(config.budget, total, labelled)
+        if not base and not labelled:
+            raise UsageError(f"the base is empty: budget.base = {config.budget.base:g} of {total} slices; raise it (--base)")
+        asked = base + config.budget.count(config.budget.validation, total)
         require_room(config.budget, total, labelled, asked)
 
 
@@ -59,6 +63,12 @@ def outlook(study: Study) -> list[str]:
         lines.append(
             f"the {config.expert} expert labels up to {limit} of {total} slices ({limit / total:.1%}): "
             f"a base ({budget.start}), then {budget.cycles} queries by {config.acquisition}"
+        )
+    answerable = sum(len(case.labelled) for case in cases if case.split == "learn")
+    if config.expert == "simulated" and answerable < total:
+        lines.append(
+            f"{total - answerable} slices of learn have no label: a run stops where its expert is asked for one; "
+            f"leave their cases out, or let a human answer (--expert human)"
         )
     if not any(case.split == "test" and case.label is not None for case in cases):
         lines.append(_estimate(budget, total))
