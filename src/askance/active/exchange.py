@@ -45,7 +45,7 @@ class Taken:
 def write_query(study: Study, folder: Path) -> Path:
     """Write what is open of the newest query to ``folder``; an earlier writing of it stays as it is, drawings and all.
 
-    Image files are copied byte for byte, with all that their headers hold.
+    Image files are copied with their voxels and geometry as stored; the texts of their headers stay behind.
 
     Raises:
         UsageError: no query is open, or ``folder`` holds something else.

@@ -54,7 +54,8 @@ def export_nnunet(
 
     Trusted is a slice of ``model`` (the newest) with a score from ``threshold`` on; None: as the study's own triage has it.
     Cases without anything trusted are left out. nnU-Net wants ``out`` to be called DatasetNNN_NAME. ``cases.csv`` names the
-    patients, by whom a split has to go, ``provenance.json`` says whose each slice is. Image files are copied as they are.
+    patients, by whom a split has to go, ``provenance.json`` says whose each slice is. Images keep voxels and
+    geometry as stored; the texts of their headers stay behind.
 
     Raises:
         UsageError, SourceMissing, SourceChanged, StudyError: as ``export_nifti``; or image files of several formats.
