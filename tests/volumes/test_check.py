@@ -54,6 +54,37 @@ def test_a_file_that_is_not_what_its_name_says_is_found(sound):
     assert only_problem(sound).kind == "format"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("splits.json", '{"learn": [', "is not JSON"),
+        ("splits.json", '{"train": []}', "holds train; wanted"),
+        ("cases.csv", "case,patient\na,\n", "line 2 lacks a case or a patient"),
+    ],
+)
+def test_a_table_that_cannot_be_read_hides_no_other_problem_and_makes_none_up(sound, name, text, message):
+    (sound / name).write_text(text)
+    image(sound).write_bytes(image(sound).read_bytes()[:-200])
+    table, truncated = problems_of(sound)
+    assert (table.path, table.kind) == (sound / name, "split")
+    assert message in table.message
+    assert truncated.path == image(sound)
+
+
+def test_labels_that_may_not_be_listed_hide_no_broken_image(sound, monkeypatch):
+    image(sound).write_bytes(image(sound).read_bytes()[:-200])
+    listed = Path.iterdir
+
+    def refused(folder):
+        if folder.name == "labelsTr":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    found = problems_of(sound)
+    assert {problem.path for problem in found} == {sound / "labelsTr", image(sound)}
+
+
 def test_an_empty_file_is_found(sound):
     label(sound).write_bytes(b"")
     assert only_problem(sound).path == label(sound)

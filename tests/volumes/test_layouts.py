@@ -5,7 +5,8 @@ import pytest
 import SimpleITK
 from made_datasets import make_nnunet, write_dataset_json, write_image, write_label, write_nifti, write_splits
 
-from askance.errors import DataError, FormatError, LabelError, SplitError, UsageError
+from askance.errors import DataError, FormatError, LabelError, UsageError
+from askance.volumes.check import check_dataset
 from askance.volumes.layouts import find_dataset
 
 
@@ -186,10 +187,17 @@ def test_the_test_folder_stays_the_test_set_beside_splits_of_the_rest(tmp_path):
 @pytest.mark.parametrize(
     "content", [{}, {"train": ["a"]}, {"learn": "a"}, {"learn": [1]}, "learn", [[1]], [{"train": ["a"], "test": []}]]
 )
-def test_splits_of_an_unknown_form_are_refused(tmp_path, content):
-    write_splits(make_nnunet(tmp_path), content)
-    with pytest.raises(SplitError, match=r"splits\.json"):
-        find_dataset(tmp_path)
+def test_splits_of_an_unknown_form_are_a_problem(tmp_path, content):
+    path = write_splits(make_nnunet(tmp_path), content)
+    found = find_dataset(tmp_path)
+    (problem,) = found.problems
+    assert (problem.kind, problem.path) == ("split", path)
+    assert not found.splits
+
+
+def test_splits_that_name_nobody_are_no_division(tmp_path):
+    write_splits(make_nnunet(tmp_path), {"learn": []})
+    assert any("learn is empty" in problem.message for problem in check_dataset(find_dataset(tmp_path), deep=False))
 
 
 def test_a_name_on_two_sides_is_noted(tmp_path):

@@ -125,6 +125,8 @@ def _sides(found: Found, division: Division) -> tuple[dict[str, Split], list[Pro
     """Case -> side where the sides are given, and what is wrong with them or keeps them from being drawn."""
     splits: dict[str, Split] = {}
     faults: list[str] = []
+    if found.splits == {} and any(problem.kind == "split" for problem in found.problems):
+        return splits, []  # they cannot be read, which is told already
     try:
         require_clear_patients(found, division)
         patients, given = patients_of(found, division), given_splits(found, division)

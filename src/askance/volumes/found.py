@@ -54,8 +54,8 @@ class Found:
     """A data set. ``classes[id]`` is a class's name; ``ignore`` the label files' value for "nobody labelled this".
 
     ``splits`` maps a case or a patient to its side, ``patients`` a case to its patient; None where the folder says
-    nothing of it. ``problems`` are those that the names alone show; an id may stand twice, and is then one of those
-    that ``check_dataset`` reports.
+    nothing of it; no splits where it says what cannot be read. ``problems`` are those that the names and tables alone
+    show; an id may stand twice, and is then one of those that ``check_dataset`` reports.
     """
 
     name: str

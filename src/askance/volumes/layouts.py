@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from askance.errors import AskanceError, DataError, LabelError, UsageError
+from askance.errors import AskanceError, DataError, FormatError, LabelError, SplitError, UsageError
+from askance.records import Split
 from askance.volumes.files import SUFFIXES, read_labels, stem_of
 from askance.volumes.found import Found, FoundCase, Problem, pair_up, some, volume_files
 from askance.volumes.nnunet import find_nnunet
@@ -169,11 +170,26 @@ def _with_tables(found: Found, folder: Path, fold: int | None) -> Found:
     """``found`` with the splits and patients that tables in ``folder`` give; they win over what the layout says."""
     ours, theirs, patients = (folder / name for name in ("splits.json", "splits_final.json", "cases.csv"))
     path = ours if ours.is_file() and fold is None else theirs
+    problems = list(found.problems)
     if path.is_file() or fold is not None:
-        splits, faults = read_splits(path, fold or 0)
-        noted = tuple(Problem(None, path, "split", f"{path}: {fault}") for fault in faults)
+        splits, faults = _split_by(path, fold or 0)
+        problems += [Problem(None, path, "split", fault) for fault in faults]
         test_folder = {name: side for name, side in (found.splits or {}).items() if side == "test"}
-        found = replace(found, splits={**test_folder, **splits}, problems=found.problems + noted)
-    if patients.is_file() and has_patient_columns(patients):
-        found = replace(found, patients=read_patients(patients))
-    return found
+        found = replace(found, splits={**test_folder, **splits} if splits else {})
+    if patients.is_file():
+        try:
+            found = replace(found, patients=read_patients(patients)) if has_patient_columns(patients) else found
+        except SplitError as error:
+            problems.append(Problem(None, patients, "split", str(error)))
+    return replace(found, problems=tuple(problems))
+
+
+def _split_by(path: Path, fold: int) -> tuple[dict[str, Split], list[str]]:
+    """The splits in ``path`` and what is wrong with them; none where they cannot be read."""
+    try:
+        splits, faults = read_splits(path, fold)
+    except (FormatError, SplitError) as error:
+        if not path.is_file():
+            raise  # a fold was asked for that no file has
+        return {}, [str(error)]
+    return splits, [f"{path}: {fault}" for fault in faults]

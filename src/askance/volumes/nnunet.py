@@ -94,7 +94,11 @@ def _require_known_ending(header: Mapping[str, Any], path: Path) -> None:
 def _cases(folder: Path, part: str, channels: int, problems: list[Problem]) -> list[FoundCase]:
     images, labels = folder / f"images{part}", folder / f"labels{part}"
     grouped = _group_channels(volume_files(images) if images.is_dir() else [], channels, problems)
-    found = [(stem_of(path), path) for path in volume_files(labels)] if labels.is_dir() else []
+    try:
+        found = [(stem_of(path), path) for path in volume_files(labels)] if labels.is_dir() else []
+    except DataError as error:  # the images are looked at all the same
+        found = []
+        problems.append(Problem(None, labels, "format", str(error)))
     return pair_up([(case_id, files) for (case_id, _), files in grouped.items()], found)
 
 
