@@ -165,3 +165,17 @@ def test_a_study_can_be_moved(store: Store, tmp_path: Path) -> None:
     shutil.move(store.folder, tmp_path / "elsewhere")
     with Store.open(tmp_path / "elsewhere") as moved:
         assert len(moved.cases()) == 4
+
+
+def test_a_study_that_may_not_be_written_to_can_be_read_and_leaves_no_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a study? 50%"
+    Store.create(folder, settings(seed=5), [case("c1")]).close()
+    before = left_in(folder)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    with Store.open(folder) as store:
+        assert store.cases() == [case("c1")]
+        assert left_in(folder) == before
+        with pytest.raises(StudyError, match="check free space, permissions"):
+            store.mark(0, "rank", {})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
@@ -71,8 +73,16 @@ def copy_file(path: Path, target: Path) -> None:
         source.backup(copy)
 
 
+def _url(path: Path) -> sa.URL:
+    """The file; of a folder that may not be written to, as it stands: WAL would keep files beside it even to read."""
+    wal = path.with_name(f"{path.name}-wal")
+    if not path.exists() or os.access(path.parent, os.W_OK) or wal.exists():
+        return sa.URL.create("sqlite", database=str(path))
+    return sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"immutable": "1", "uri": "true"})
+
+
 def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    engine = sa.create_engine(_url(path))
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
