@@ -39,6 +39,23 @@ def test_an_acquisition_is_paired_with_random_of_the_same_folds() -> None:
     assert all(one.paired.mean == pytest.approx(0.02) and one.paired.n == 3 for one in compared)
 
 
+def test_bases_and_seeds_that_only_one_side_has_are_in_no_difference() -> None:
+    """A run that was stopped half way: fold 2 has a second base of random alone, and it is a lucky one."""
+    asked = {"share": 0.2, "pseudo": False, "cycles": 1}
+    lines = [
+        made_line(fold=fold, dice=0.5 + better + 0.3 * base, acquisition=name, base=base, **asked)
+        for fold in range(3)
+        for base in range(2)
+        for name, better in (("d_raw", 0.02), ("random", 0.0))
+        if (fold, base, name) != (2, 1, "d_raw")
+    ]
+    (compared,) = ex.against_random(lines)
+    assert compared.paired.mean == pytest.approx(0.02)
+    assert compared.paired.low == pytest.approx(0.02)
+    full = [made_line("isola", 1.0, fold, 0.8, seed=seed) for fold in range(3) for seed in range(fold, 2)]
+    assert {one.paired.n for one in ex.against_full([*lines, *full])} == {1}  # seed 0 of fold 0 is all that they share
+
+
 def test_the_smallest_share_that_reaches_full_supervision_is_named_or_none() -> None:
     rows = reached_table(ex.against_full(made_experiment()))
     assert [(row["Who"], row["Smallest share"]) for row in rows] == [

@@ -1,7 +1,7 @@
 """An experiment's lines put together: what belongs to one curve, its means by fold, and what is paired with what.
 
 Lines are those of ``askance bench paper``. Base patients and seeds of a fold are averaged first, so that a fold is one
-number, and every spread and test is over folds.
+number, and every spread and test is over folds. Compared is what both sides have: base by base, seed by seed.
 """
 
 from __future__ import annotations
@@ -189,9 +189,22 @@ def reached(comparisons: Iterable[Comparison]) -> dict[tuple[str, str], Comparis
 
 
 def _compared(first: list[Line], second: list[Line], name: str, other: str, share: float) -> list[Comparison]:
-    ours, theirs = by_fold(first, dice), by_fold(second, dice)
+    """One comparison over the trials that both have; none where they have none in common."""
+    kept = _in_common(first, second)
+    ours, theirs = (by_fold(lines, dice) for lines in kept)
     common = set(ours) & set(theirs)
     return [Comparison(name, other, share, paired(ours, theirs))] if common else []
+
+
+def _in_common(first: list[Line], second: list[Line]) -> tuple[list[Line], list[Line]]:
+    """The lines whose fold and seed, and base where both have bases, the others have too: a run may have been stopped."""
+    with_base = all(line["base"] is not None for line in [*first, *second])
+
+    def unit(line: Line) -> tuple[Any, ...]:
+        return line["fold"], line["seed"], line["base"] if with_base else None
+
+    both = set(map(unit, first)) & set(map(unit, second))
+    return [line for line in first if unit(line) in both], [line for line in second if unit(line) in both]
 
 
 def trusts(lines: Sequence[Line]) -> list[Trust]:
