@@ -51,6 +51,7 @@ def test_shares_are_counted_after_the_base_and_the_budget_with_it(done) -> None:
     assert (base["labelled_slices"], base["pool_slices"], base["queried_share"]) == (6, 12, 0)
     assert (share["labelled_slices"], share["queried_share"], share["budget"]) == (12, 0.5, 1.0)
     assert (full["labelled_slices"], full["budget"], full["base_patient"]) == (12, 1.0, None)
+    assert [line["state"] for line in (base, share, full)] == ["1patient", None, "full"]
     learn = {case.patient for case in material.cases_of(0) if case.split == "learn"}
     assert base["base_patient"] in learn
     assert set(base["volumes"]) == {case.id for case in material.cases_of(0) if case.split == "test"}

@@ -33,7 +33,7 @@ def line_of(material: Material, trial: Trial, done: Mapping[str, Any]) -> dict[s
         "share": trial.share,
         "cycles": trial.cycles,
         "pseudo": trial.pseudo,
-        "state": "full" if trial.base is None else "1patient",
+        "state": "full" if trial.base is None else "1patient" if trial.is_base else None,
         "default": False,
         "score_r": score.get("pearson"),
         "score_spearman": score.get("spearman"),
