@@ -146,6 +146,9 @@ def test_data_sets_and_tags_have_sections_of_their_own_and_other_benches_none() 
     assert text.startswith("### made\n\n3 of 3 folds, up to 90 slices")
     assert text.index("Table 1, average") < text.index("Table 1, myocardium") < text.index("Table 1, blood pool")
     assert "Against random, paired by fold" in text
+    assert "published rows are HVSMR 2016" in text
+    assert "all its shares together" in text
+    assert "p takes pairs for independent" in text
     assert "Against random" not in dict(sections(lines))["made", "short"]
 
 
