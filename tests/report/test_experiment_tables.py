@@ -2,9 +2,11 @@
 
 import pytest
 from made_lines import made_experiment, made_line
+from matplotlib.figure import Figure
 
 from askance.metrics.correlation import correlate
 from askance.report import experiment as ex
+from askance.report import paper_plots
 from askance.report.paper_page import groups, sections
 from askance.report.paper_plots import budget_curves, trust_clouds
 from askance.report.paper_tables import budget_row, figures_table, reached_table, table1, trust_rows
@@ -159,6 +161,19 @@ def test_pictures_are_svg_and_the_same_each_time() -> None:
         assert svg.startswith(b"<?xml")
         assert svg == picture(lines, "made")
     assert b"paper, d_raw" in budget_curves(lines, "made") or b"<g id=" in budget_curves(lines, "made")
+
+
+def test_no_words_over_a_cloud_reach_out_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overhang(figure: Figure) -> float:
+        figure.canvas.draw()
+        titles = [axes.title if axes.title.get_text() else axes._left_title for axes in figure.axes]
+        return max(title.get_window_extent().x1 for title in titles) - figure.bbox.x1
+
+    monkeypatch.setattr(paper_plots, "as_svg", overhang)
+    asked = {"acquisition": "foreground-random", "pseudo": True, "cycles": 4}
+    lines = [made_line(method, share, fold, 0.7 + share / 10, **asked) for method in ("paper", "askance")
+             for share in (0.2, 0.8) for fold in range(3)]  # fmt: skip
+    assert trust_clouds(lines, "made") < 0
 
 
 def test_pictures_of_a_single_line_are_drawn_too() -> None:

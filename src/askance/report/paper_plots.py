@@ -82,19 +82,20 @@ def trust_clouds(lines: Sequence[Line], dataset: str) -> bytes:
             bases = [line for line in lines if (line["method"], line["share"]) == (method, 0)]
             curve = _shown(lines, method)
             by_share = [of_variant(lines, curve, share) for share in (0.0, *shares(lines), 1.0)] if curve else []
-            clouds = {
-                f"{method}, base: a dot a slice": slice_pairs(bases, of),
-                f"{method}, base: a dot a volume": volume_pairs(bases, of),
-                f"{curve.title if curve else method}: a dot a share": budget_pairs(by_share, of),
-            }
-            for column, (title, pairs) in enumerate(clouds.items()):
+            clouds = [
+                (f"{method}, base", "slice", slice_pairs(bases, of)),
+                (f"{method}, base", "volume", volume_pairs(bases, of)),
+                (curve.title if curve else method, "share", budget_pairs(by_share, of)),
+            ]
+            for column, (title, dot, pairs) in enumerate(clouds):
                 axes = figure.add_subplot(len(methods), 3, 3 * row + column + 1)
                 shown = pairs[:: -(-len(pairs) // _MOST_DOTS) or 1]
                 x, y = [score for score, _ in shown], [value for _, value in shown]
                 size, alpha = (9, 0.3) if column == 0 else (22, 0.8)
                 axes.scatter(x, y, s=size, color=ACCENT, alpha=alpha, linewidths=0, rasterized=True)
-                axes.set_title(f"{title}\n{_r(pairs)}", fontsize=8, loc="left")
-                axes.locator_params(nbins=5)
+                axes.set_title(f"{title}\na dot a {dot}: {_r(pairs)}", fontsize=8, loc="left")
+                axes.locator_params(axis="x", nbins=4)
+                axes.locator_params(axis="y", nbins=5)
                 axes.set(xlabel=of, ylabel="Dice" if column == 0 else "")
         return as_svg(figure)
 
