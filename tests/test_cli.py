@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from askance import api
 from askance.active.study import Study
 from askance.cli import main, make_parser
 from askance.errors import StudyError
@@ -192,6 +193,32 @@ def test_check_fails_where_init_would_and_only_warns_of_one_image_under_two_ids(
     assert main(["check", str(tiny_dataset)]) == 1
     assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset)]) == 1
     assert "mend them before `askance init`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("there", "more", "code", "message"),
+    [
+        ("thesis.doc", [], 1, "is not empty"),
+        ("study.toml", [], 1, "is a study already"),
+        (None, ["--set", "training.batch=0"], 2, "training.batch"),
+    ],
+)
+def test_init_reads_no_volume_where_the_place_or_a_setting_is_wrong(
+    tmp_path: Path,
+    tiny_dataset: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    there,
+    more,
+    code,
+    message,
+) -> None:
+    monkeypatch.setattr(api, "study_cases", lambda *_, **__: pytest.fail("read"))
+    (tmp_path / "study").mkdir()
+    if there:
+        (tmp_path / "study" / there).write_text("")
+    assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset), *more]) == code
+    assert message in capsys.readouterr().err
 
 
 def test_the_package_can_be_run_as_a_module() -> None:

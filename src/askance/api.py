@@ -14,6 +14,7 @@ from askance.errors import DataError, SplitError, UsageError
 from askance.planning import require_usable, with_validation
 from askance.records import Case, CycleRecord, Split
 from askance.report.page import write_report
+from askance.store.creation import require_free
 from askance.store.postgres import address
 from askance.store.store import Store
 from askance.summary import gather
@@ -25,6 +26,7 @@ from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, patients_of
 Progress = Callable[[int, int], None]
 
 _LEARN: Split = "learn"
+_ANY_GRID = {"axis": 0, "spacing_mm": (1.0, 1.0), "size": (64, 64)}  # until the data have been read
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 
 
@@ -49,8 +51,7 @@ def init(
         DataError: problems in the data set. UsageError: settings, or the URL. StudyError: the folder or the database.
     """
     settings = dict(settings or {})
-    if database is not None:
-        address(database)  # before hours of reading
+    _require_room(folder, found, preset, settings, database)
     seed = settings.get("seed", 0)
     cases, number = study_cases(
         found,
@@ -69,6 +70,20 @@ def init(
         study.store.destroy()
         raise
     return study
+
+
+def _require_room(folder: Path, found: Found, preset: str, settings: dict[str, Any], database: str | None) -> None:
+    """Refuse before hours of reading what could be refused after them: the place, the URL, and settings but for the grid."""
+    require_free(folder)
+    if database is not None:
+        address(database)
+    from_preset(preset, {**_said(folder, found), **settings, "grid": _ANY_GRID})
+
+
+def _said(folder: Path, found: Found) -> dict[str, Any]:
+    """The settings that the names of the data set say."""
+    said = {"name": folder.absolute().name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _axis_said(settings: Mapping[str, Any], axis: str | None) -> str | None:
@@ -93,9 +108,7 @@ def _config(
     grid = settings.get("grid", {})
     if isinstance(grid, Mapping):  # what is no table is refused with the other settings
         grid = {**_default_grid(cases, axis, preset).model_dump(), **grid}
-    said = {"name": folder.absolute().name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore}
-    known = {key: value for key, value in said.items() if value is not None}
-    return _whole_slices(from_preset(preset, {**known, **settings, "grid": grid}))
+    return _whole_slices(from_preset(preset, {**_said(folder, found), **settings, "grid": grid}))
 
 
 def run(study: Study, watcher: Watcher | None = None) -> list[CycleRecord]:

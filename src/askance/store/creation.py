@@ -33,7 +33,7 @@ def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case], da
         StudyError: the folder exists and is not empty, cannot be written, the disk is full, or a case cannot be taken.
         SplitError: a patient on two sides. UsageError: no such URL.
     """
-    _check_place(folder)
+    require_free(folder)
     url = None if database is None else address(database)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +42,19 @@ def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case], da
                 (building / name).mkdir()
             atomic.write(building / settings_file.NAME, config.dump(settings).encode())
             with filled(building, url, partial(cases.add, cases=given, axis=settings.grid.axis)):
-                _check_place(folder)
+                require_free(folder)
                 building.replace(folder)
                 atomic.flush_folder(folder.parent)
     except OSError as error:
         raise atomic.cannot_write(error, folder) from None
 
 
-def _check_place(folder: Path) -> None:
+def require_free(folder: Path) -> None:
+    """Nothing, where a study may be made in ``folder``.
+
+    Raises:
+        StudyError: something else is there.
+    """
     if folder.is_symlink() or folder.exists():
         if not folder.is_dir():
             raise StudyError(f"{folder}: is a file; wanted a folder that does not exist yet; choose another name")
