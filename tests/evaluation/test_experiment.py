@@ -64,6 +64,7 @@ def test_what_a_base_learns_from_is_one_patient_and_what_it_asked_is_learnt(done
         queries = study.store.queries()
         assert {one.split("/")[0] for one in queries[0].slice_ids} == {lines[name]["base_patient"]}
         assert queries[1].acquisition == "random"
+        assert study.config.seed == Trial("paper", 0, 0, 0).draw
         assert len(queries[1].asked) == 6
         assert [model.parent for model in study.store.models()] == [None, None]
 
@@ -82,7 +83,7 @@ def test_the_lines_figures_are_those_of_the_study(done) -> None:
 def test_a_rival_is_fitted_once_on_all_of_learn_and_measured_like_the_others(done) -> None:
     _, material, _, lines = done
     line = lines["constant-f0-s0"]
-    assert (material.folder_of(Trial("constant", 0, 0)) / "fitted").read_text() == "2 0\n"
+    assert (material.folder_of(Trial("constant", 0, 0)) / "fitted").read_text() == f"2 {Trial('constant', 0, 0).draw}\n"
     assert line["dice"] == 0
     assert line["abd_mm"] is None
     assert line["missed"] == 4  # two classes in each of two volumes

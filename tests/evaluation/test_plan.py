@@ -56,6 +56,17 @@ def test_a_trial_is_named_by_all_that_tells_it_apart():
     assert trial.its_base().name == "askance-f3-s1-b2"
 
 
+def test_every_fold_seed_and_base_starts_from_weights_of_its_own_and_what_one_base_asks_from_the_same():
+    plan = make_plan(methods=("paper", "constant"), folds=(0, 1), seeds=(0, 1), base_patients=2, shares=(0.1, 0.2))
+    first, second = plan.stages()
+    bases = [one for one in first if one.is_base]
+    assert len({one.draw for one in bases}) == len(bases) == 8
+    assert all(one.draw == one.its_base().draw for one in second)
+    full = [one for one in first if one.base is None]
+    assert len({one.draw for one in full}) == 4  # by fold and seed, the same for each method
+    assert all(0 <= one.draw < 2**31 for one in first)
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [

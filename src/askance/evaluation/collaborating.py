@@ -34,7 +34,7 @@ def run_base(material: Material, trial: Trial, watcher: Watcher) -> dict[str, An
     if not (folder / "study.toml").exists():
         config = material.config(
             trial.method,
-            trial.seed,
+            trial.draw,
             budget={"start": "patients", "patients": [material.base_patient(trial)], "total": 10**9, "cycles": 0},
         )
         Store.create(folder, config, material.cases_of(trial.fold)).close()

@@ -39,7 +39,7 @@ def _full_supervision(material: Material, trial: Trial, watcher: Watcher) -> dic
     learn = [case for case in cases if case.split == "learn"]
     folder.mkdir(parents=True, exist_ok=True)
     with watcher.stage(0, f"learn {trial.name}"):
-        method.fit(learn, truth, folder, trial.seed, lambda _, done, total: watcher.count(done, total))
+        method.fit(learn, truth, folder, trial.draw, lambda _, done, total: watcher.count(done, total))
     fitted, tally = time.perf_counter(), Tally(material.classes, axis)
     with watcher.stage(0, "measure"):
         tests = [case for case in cases if case.split == "test"]
