@@ -11,7 +11,7 @@ import pytest
 from made_experiments import RIVALS, SETTINGS, ConstantSettings, Inner, make_material, make_plan, write_patients
 
 from askance.active.study import Study
-from askance.errors import DataError, FormatError, StudyBusy, UsageError
+from askance.errors import DataError, FormatError, StudyBusy, TrainingError, UsageError
 from askance.evaluation import collaborating, experiment
 from askance.evaluation.experiment import run
 from askance.evaluation.plan import Trial
@@ -132,6 +132,24 @@ def test_an_experiment_that_breaks_goes_on_and_gives_the_same_lines(tmp_path, da
     broken = run(material, plan, Results(tmp_path / "b.jsonl"), Here())
     same = ("trial", "dice", "volumes", "slices", "budget", "correlation")
     assert [{key: line[key] for key in same} for line in broken] == [{key: line[key] for key in same} for line in whole]
+
+
+def test_a_trial_that_fails_keeps_no_other_from_being_done_and_is_told_at_the_end(tmp_path, dataset, monkeypatch) -> None:
+    material, results = make_material(dataset, tmp_path), Results(tmp_path / "lines.jsonl")
+    plan, whole = make_plan(methods=("paper", "constant"), acquisitions=("random",), shares=(0.5,)), experiment.perform
+    names = [trial.name for stage in plan.stages() for trial in stage]
+
+    def fails(material, trial, watcher=None):
+        if trial.name == names[0]:
+            raise TrainingError("step 3 of 6: the pixelwise loss is nan")
+        return whole(material, trial, watcher)
+
+    monkeypatch.setattr(experiment, "perform", fails)
+    with pytest.raises(TrainingError, match=f"1 of {len(names)} trials failed, the first {names[0]}: step 3 of 6"):
+        run(material, plan, results, Here())
+    assert {line["trial"] for line in results.mine(material.dataset)} == set(names[1:])
+    monkeypatch.setattr(experiment, "perform", whole)
+    assert len(run(material, plan, results, Here())) == len(names)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (askance[ray])")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from askance.active.loop import Unwatched, Watcher
+from askance.errors import AskanceError, UsageError
 from askance.evaluation.material import Material
 from askance.evaluation.plan import Plan, Trial
 from askance.evaluation.results import Results, alone_in
@@ -35,13 +37,13 @@ def run(
 
     Raises:
         UsageError: what plan or settings name is not there, or results of other settings. StudyBusy: it runs already.
-        AskanceError: what a trial says of its own accord; lines before it are written.
+        AskanceError: what trials say of their own accord, after all others are done and written.
     """
     material.require(plan)
     stages = plan.stages()
     names = {trial.name for stage in stages for trial in stage}
     todo = [[trial for trial in stage if not _is_done(material, results, trial)] for stage in stages]
-    done = len(names) - sum(map(len, todo))
+    done, failed = len(names) - sum(map(len, todo)), list[_Failed]()
     with alone_in(material.folder):
         if any(todo):
             seeing = watcher or Unwatched()
@@ -49,13 +51,41 @@ def run(
                 material.prepare(seeing.count)
         for stage in todo:
             by_name = {trial.name: trial for trial in stage}
-            for line in runner.map(partial(perform, material, watcher=watcher), stage):
+            for line in runner.map(partial(_tried, material, watcher=watcher), stage):
+                if isinstance(line, _Failed):
+                    failed.append(line)
+                    continue
                 written, done = results.append(line), done + 1
                 if not (keep or by_name[line["trial"]].is_base):
                     shutil.rmtree(material.folder_of(by_name[line["trial"]]), ignore_errors=True)
                 if told:
                     told(done, len(names), written)
+    if failed:
+        raise type(failed[0].error)(
+            f"{len(failed)} of {len(names)} trials failed, the first {failed[0].trial}: {failed[0].error}\n"
+            f"What the others gave is kept; the same command runs these alone"
+        )
     return [line for line in results.mine(material.dataset) if line["trial"] in names]
+
+
+@dataclass(frozen=True)
+class _Failed:
+    trial: str
+    error: AskanceError
+
+
+def _tried(material: Material, trial: Trial, watcher: Watcher | None = None) -> dict[str, Any] | _Failed:
+    """The line of ``trial``, or why there is none: a night's other trials need not wait for it to be mended.
+
+    Raises:
+        UsageError: the command asks for what cannot be, in other trials too.
+    """
+    try:
+        return perform(material, trial, watcher)
+    except UsageError:
+        raise
+    except AskanceError as error:
+        return _Failed(trial.name, error)
 
 
 def _is_done(material: Material, results: Results, trial: Trial) -> bool:
