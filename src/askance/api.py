@@ -51,7 +51,7 @@ def init(
         DataError: problems in the data set. UsageError: settings, or the URL. StudyError: the folder or the database.
     """
     settings = dict(settings or {})
-    _require_room(folder, found, preset, settings, database)
+    _refuse_early(folder, found, preset, settings, database)
     seed = settings.get("seed", 0)
     cases, number = study_cases(
         found,
@@ -72,8 +72,8 @@ def init(
     return study
 
 
-def _require_room(folder: Path, found: Found, preset: str, settings: dict[str, Any], database: str | None) -> None:
-    """Refuse before hours of reading what could be refused after them: the place, the URL, and settings but for the grid."""
+def _refuse_early(folder: Path, found: Found, preset: str, settings: dict[str, Any], database: str | None) -> None:
+    """Raise before hours of reading what would be raised after them; only the grid has to wait for the data."""
     require_free(folder)
     if database is not None:
         address(database)
