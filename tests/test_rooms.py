@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"metrics"},
     "server": {"volumes", "metrics", "store", "report", "execution"},
     "summary": {"volumes", "metrics", "active", "report"},
-    "planning": {"learning", "active"},
+    "planning": {"volumes", "learning", "active"},
     "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "planning", "execution"},
     "terminal": {"learning"},
     "worker": {"learning", "store", "active", "api", "server"},

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from askance.active.experts import accept_given, expert_of
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.study import Study
-from askance.config import GridConfig, StudyConfig, from_preset
+from askance.config import from_preset
 from askance.errors import DataError, SplitError, UsageError
-from askance.planning import require_usable, with_validation
+from askance.planning import axis_said, require_usable, said_by_names, settings_of, with_validation
 from askance.records import Case, CycleRecord, Split
 from askance.report.page import write_report
 from askance.store.creation import require_free
@@ -20,14 +20,12 @@ from askance.store.store import Store
 from askance.summary import gather
 from askance.volumes.dataset import relocate_all, study_cases
 from askance.volumes.found import Found
-from askance.volumes.geometry import default_grid
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, patients_of
 
 Progress = Callable[[int, int], None]
 
 _LEARN: Split = "learn"
 _ANY_GRID = {"axis": 0, "spacing_mm": (1.0, 1.0), "size": (64, 64)}  # until the data have been read
-_PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 
 
 def init(
@@ -55,13 +53,15 @@ def init(
     seed = settings.get("seed", 0)
     cases, number = study_cases(
         found,
-        axis=_axis_said(settings, axis),
+        axis=axis_said(settings, axis),
         division=division,
         seed=seed if isinstance(seed, int) and seed >= 0 else 0,
         progress=progress,
     )
     _require_learn(cases)
-    config = with_validation(_config(folder, found, preset, settings, cases, number), cases, settings.get("budget") or {})
+    config = with_validation(
+        settings_of(folder, found, preset, settings, cases, number), cases, settings.get("budget") or {}
+    )
     require_usable(config, cases)
     study = Study(Store.create(folder, config, cases, database))
     try:
@@ -77,38 +77,7 @@ def _refuse_early(folder: Path, found: Found, preset: str, settings: dict[str, A
     require_free(folder)
     if database is not None:
         address(database)
-    from_preset(preset, {**_said(folder, found), **settings, "grid": _ANY_GRID})
-
-
-def _said(folder: Path, found: Found) -> dict[str, Any]:
-    """The settings that the names of the data set say."""
-    said = {"name": folder.absolute().name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore}
-    return {key: value for key, value in said.items() if value is not None}
-
-
-def _axis_said(settings: Mapping[str, Any], axis: str | None) -> str | None:
-    """The axis by name or number, from either place that can say it.
-
-    Raises:
-        UsageError: both say one.
-    """
-    grid = settings.get("grid")
-    of_grid = grid.get("axis") if isinstance(grid, Mapping) else None
-    if of_grid is None:
-        return axis
-    if axis is not None:
-        raise UsageError(f"the axis is said twice, as {axis} and as grid.axis = {of_grid}; say it once")
-    return str(of_grid)
-
-
-def _config(
-    folder: Path, found: Found, preset: str, settings: dict[str, Any], cases: Sequence[Case], axis: int
-) -> StudyConfig:
-    """The settings: the user's over those taken from the data over the preset's."""
-    grid = settings.get("grid", {})
-    if isinstance(grid, Mapping):  # what is no table is refused with the other settings
-        grid = {**_default_grid(cases, axis, preset).model_dump(), **grid}
-    return _whole_slices(from_preset(preset, {**_said(folder, found), **settings, "grid": grid}))
+    from_preset(preset, {**said_by_names(folder, found), **settings, "grid": _ANY_GRID})
 
 
 def run(study: Study, watcher: Watcher | None = None) -> list[CycleRecord]:
@@ -282,19 +251,6 @@ def relocate(study: Study, folder: Path) -> list[str]:
 def _require_learn(cases: Sequence[Case]) -> None:
     if not any(case.split == "learn" for case in cases):
         raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
-
-
-def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:
-    if preset == "paper":
-        return default_grid(cases, axis, limit_px=_PAPER_PIXELS)
-    return default_grid(cases, axis)
-
-
-def _whole_slices(config: StudyConfig) -> StudyConfig:
-    """Preset paper's generator narrows to one pixel, so it trains on whole slices, not crops."""
-    if config.network.generator != "pix2pix":
-        return config
-    return config.model_copy(update={"training": config.training.model_copy(update={"crop": config.grid.size})})
 
 
 __all__ = [

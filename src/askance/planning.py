@@ -1,20 +1,55 @@
-"""What a new study will ask for and what it will be measured by: refused, filled in or told before anything is made."""
+"""A new study's settings, what it will ask for and be measured by: refused, filled in or told before anything is made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from askance.active.acquisition import acquisition, require_truth_for
 from askance.active.querying import require_room
 from askance.active.study import Study
-from askance.config import BudgetConfig, StudyConfig
+from askance.config import BudgetConfig, GridConfig, StudyConfig, from_preset
 from askance.errors import UsageError
 from askance.learning.architecture import Shape, crop_size
 from askance.records import Case
+from askance.volumes.found import Found
+from askance.volumes.geometry import default_grid
 
+_PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
 _VALIDATION_SHARE = 4  # of what may still be asked, one slice in so many
+
+
+def said_by_names(folder: Path, found: Found) -> dict[str, Any]:
+    """The settings that the names of the data set say."""
+    said = {"name": folder.absolute().name, "classes": found.classes, "channels": found.channels, "ignore": found.ignore}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def axis_said(settings: Mapping[str, Any], axis: str | None) -> str | None:
+    """The axis by name or number, from either place that can say it.
+
+    Raises:
+        UsageError: both say one.
+    """
+    grid = settings.get("grid")
+    of_grid = grid.get("axis") if isinstance(grid, Mapping) else None
+    if of_grid is None:
+        return axis
+    if axis is not None:
+        raise UsageError(f"the axis is said twice, as {axis} and as grid.axis = {of_grid}; say it once")
+    return str(of_grid)
+
+
+def settings_of(
+    folder: Path, found: Found, preset: str, settings: dict[str, Any], cases: Sequence[Case], axis: int
+) -> StudyConfig:
+    """The settings: the user's over those taken from the data over the preset's."""
+    grid = settings.get("grid", {})
+    if isinstance(grid, Mapping):  # what is no table is refused with the other settings
+        grid = {**_default_grid(cases, axis, preset).model_dump(), **grid}
+    return _whole_slices(from_preset(preset, {**said_by_names(folder, found), **settings, "grid": grid}))
 
 
 def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
@@ -73,6 +108,19 @@ def outlook(study: Study) -> list[str]:
     if not any(case.split == "test" and case.label is not None for case in cases):
         lines.append(_estimate(budget, total))
     return lines
+
+
+def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:
+    if preset == "paper":
+        return default_grid(cases, axis, limit_px=_PAPER_PIXELS)
+    return default_grid(cases, axis)
+
+
+def _whole_slices(config: StudyConfig) -> StudyConfig:
+    """Preset paper's generator narrows to one pixel, so it trains on whole slices, not crops."""
+    if config.network.generator != "pix2pix":
+        return config
+    return config.model_copy(update={"training": config.training.model_copy(update={"crop": config.grid.size})})
 
 
 def _estimate(budget: BudgetConfig, total: int) -> str:
