@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from baal.active.heuristics import BALD
 from baal.bayesian.dropout import MCDropoutModule
@@ -114,7 +113,7 @@ def baal_ranking(study: Study, model: str) -> Callable[[Case], None]:
     heuristic = BALD(reduction="mean")
 
     def rank(case: Case) -> None:
-        dataset = _Slices(torch.from_numpy(study.cache.case(case.id).astype(np.float32)))
+        dataset = _Slices(torch.from_numpy(study.cache.images_of(case.id)))
         with torch.inference_mode():
             predictions = wrapper.predict_on_dataset_generator(dataset, PASSES, verbose=False)
             heuristic.get_uncertainties_generator(predictions)

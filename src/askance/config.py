@@ -77,7 +77,8 @@ class NetworkConfig(_Section):
 
     ``width``: channels of its first layer; the unet has half of them where it works at full size, four times the pixels.
     ``stem``: it works on blocks of this many pixels squared; 0: 2 on grids of 96 pixels and more, else 1. ``dropout``:
-    share of the channels that training leaves out in the unet's two deepest levels (MC-dropout needs it).
+    share of the channels that training leaves out in the unet's two deepest levels (MC-dropout needs it). ``context``:
+    slices on either side that both networks see with each, as more channels; a new study takes 1 where slices lie close.
     """
 
     generator: Literal["unet", "pix2pix"] = "unet"
@@ -85,6 +86,7 @@ class NetworkConfig(_Section):
     stem: Literal[0, 1, 2] = 0
     discriminator_width: Annotated[int, Field(ge=4, le=256)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    context: Annotated[int, Field(ge=0, le=4)] = 0
 
 
 class TrainingConfig(_Section):
@@ -178,7 +180,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "acquisition": "d_raw",
         "budget": {"start": "patients", "total": 0.3, "cycles": 1},
-        "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32},
+        "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32, "context": 0},
         "training": {
             "objective": "pix2pix",
             "batch": 8,
@@ -196,15 +198,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def from_preset(preset: str, settings: dict[str, Any]) -> StudyConfig:
-    """A study's settings: the preset's, overlaid by ``settings`` (nested as in TOML).
+def from_preset(preset: str, settings: Mapping[str, Any], of_data: Mapping[str, Any] | None = None) -> StudyConfig:
+    """A study's settings: what suits the data, overlaid by the preset's and these by ``settings`` (nested as in TOML).
 
     Raises:
         ConfigError: unknown preset, unknown key, or a value out of range.
     """
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known; wanted one of {', '.join(sorted(PRESETS))}")
-    return parse(overlay({**PRESETS[preset], "preset": preset}, settings), where="settings")
+    return parse(overlay(overlay(of_data or {}, {**PRESETS[preset], "preset": preset}), settings), where="settings")
 
 
 def parse(settings: dict[str, Any], where: str) -> StudyConfig:

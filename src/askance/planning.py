@@ -14,7 +14,7 @@ from askance.errors import UsageError
 from askance.learning.architecture import Shape, crop_size
 from askance.records import Case
 from askance.volumes.found import Found
-from askance.volumes.geometry import default_grid
+from askance.volumes.geometry import default_context, default_grid
 
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
@@ -49,7 +49,8 @@ def settings_of(
     grid = settings.get("grid", {})
     if isinstance(grid, Mapping):  # what is no table is refused with the other settings
         grid = {**_default_grid(cases, axis, preset).model_dump(), **grid}
-    return _whole_slices(from_preset(preset, {**said_by_names(folder, found), **settings, "grid": grid}))
+    of_data = {"network": {"context": default_context(cases, axis)}}
+    return _whole_slices(from_preset(preset, {**said_by_names(folder, found), **settings, "grid": grid}, of_data))
 
 
 def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
@@ -60,7 +61,7 @@ def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
             that is empty or beyond the budget.
     """
     require_truth_for(acquisition(config.acquisition), config.acquisition, config.expert)
-    crop_size(Shape(len(config.channels), len(config.classes), config.grid.size), config.network, config.training)
+    crop_size(Shape.of(config), config.network, config.training)
     if config.budget.start in ("spread", "random"):
         total, labelled = _slices(config, cases), _given(config, cases)
         base = _base(config.budget, total, labelled)

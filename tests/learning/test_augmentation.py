@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -121,3 +123,12 @@ def test_gamma_keeps_a_slices_range_and_order(slices):
     torch.testing.assert_close(changed.amax((2, 3)), images.amax((2, 3)))
     torch.testing.assert_close(changed.amin((2, 3)), images.amin((2, 3)))
     assert torch.equal(changed[0, 0].flatten().argsort(), images[0, 0].flatten().argsort())
+
+
+def test_a_slices_neighbours_change_as_it_does(slices):
+    images, _ = slices
+    changed = change_intensities(images.repeat(1, 3, 1, 1), replace(STRENGTHS["strong"], noise=0.0), _generator(), context=1)
+    itself, before, after = changed.split(images.shape[1], dim=1)
+    torch.testing.assert_close(before, itself)
+    torch.testing.assert_close(after, itself)
+    assert not torch.allclose(itself, images)

@@ -81,6 +81,18 @@ def test_images_come_in_the_order_asked_as_float32(folder: Path) -> None:
     assert cache.images([]).shape == (0, 1, 16, 24)
 
 
+def test_slices_come_in_their_context_the_nearest_first(folder: Path) -> None:
+    cache = SliceCache(folder / "cache", GRID, 2, context=2)
+    cache.build([a_case(folder / "images", channels=2)])
+    planes = cache.case("a")
+    middle, first = cache.images(["a/2/2", "a/2/0"])
+    np.testing.assert_array_equal(middle, np.concatenate([planes[k] for k in (2, 1, 3, 0, 4)]))
+    np.testing.assert_array_equal(first, np.concatenate([planes[k] for k in (0, 0, 1, 0, 2)]))
+    np.testing.assert_array_equal(cache.images_of("a", [2, 0]), [middle, first])
+    assert cache.images_of("a").shape == (5, 10, 16, 24)
+    assert cache.images([]).shape == (0, 10, 16, 24)
+
+
 def test_the_cache_cannot_be_written_through_its_maps(folder: Path) -> None:
     cache = SliceCache(folder / "cache", GRID, 1)
     cache.build([a_case(folder / "images")])

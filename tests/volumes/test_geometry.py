@@ -13,6 +13,7 @@ from askance.volumes.geometry import (
     Grid,
     axis_named,
     coarsest_axis,
+    default_context,
     default_grid,
     inplane,
     inplane_spacing,
@@ -197,6 +198,23 @@ def test_the_default_grid_cuts_nothing_off_and_stays_within_its_limit(cases: lis
             assert case.shape[k] * case.spacing_mm[k] <= pixels * spacing_mm * 1.001
     assert all(pixels % 16 == 0 and 16 <= pixels <= limit_px for pixels in config.size)
     assert config == default_grid(cases[::-1], axis, limit_px)
+
+
+@pytest.mark.parametrize(
+    ("spacings", "axis", "context"),
+    [
+        ([(1.0, 1.0, 1.0)], 2, 1),
+        ([(1.4, 1.4, 10.0)], 2, 0),
+        ([(1.4, 1.4, 10.0)], 0, 1),  # pixels of 1.4 x 10 mm, 1.4 mm apart
+        ([(1.0, 1.0, 2.9)], 2, 1),
+        ([(1.0, 1.0, 3.1)], 2, 0),
+        ([(1.0, 1.0, 1.0), (1.0, 1.0, 5.0), (1.0, 1.0, 5.0)], 2, 0),
+    ],
+)
+def test_slices_that_lie_close_are_seen_in_their_context(
+    spacings: list[tuple[float, float, float]], axis: int, context: int
+) -> None:
+    assert default_context([Shaped((9, 9, 9), spacing) for spacing in spacings], axis) == context
 
 
 def test_the_default_grid_keeps_small_and_uniform_cases_at_their_own_spacing() -> None:

@@ -99,6 +99,7 @@ def _describe(onnx: Any, path: Path, study: Study, model: Model, stride: int) ->
     said = {
         "classes": config.classes,
         "channels": config.channels,
+        "context": config.network.context,
         "axis": config.grid.axis,
         "spacing_mm": config.grid.spacing_mm,
         "size": config.grid.size,

@@ -72,7 +72,7 @@ def predict_files(
     grid, results = Grid.from_config(config.grid), []
     with made_whole(out) as draft:
         for done, case in enumerate(cases, start=1):
-            outcome = _outcome(predictor, grid, case)
+            outcome = _outcome(predictor, config, case)
             write_labels_like(draft / _labels_name(case), _labels(grid, outcome, case), case.images[0].path)
             results.append(_Found(case, _described(outcome, config, judge, case), _share_outside(grid, case)))
             if progress is not None:
@@ -90,7 +90,7 @@ def predict_outside(model_folder: Path, case: Case) -> tuple[NDArray[np.uint8], 
     """
     predictor, config, judge = _load(model_folder)
     grid = Grid.from_config(config.grid)
-    outcome = _outcome(predictor, grid, case)
+    outcome = _outcome(predictor, config, case)
     return _labels(grid, outcome, case), _described(outcome, config, judge, case)
 
 
@@ -100,8 +100,7 @@ def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge]:
     if not isinstance(info.get("config"), dict):
         raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
     config = parse(info["config"], where=str(folder / "model.json"))
-    shape = Shape(len(config.channels), len(config.classes), config.grid.size)
-    predictor = Predictor(states, shape, config.network, config.training, Seen.from_info(info))
+    predictor = Predictor(states, Shape.of(config), config.network, config.training, Seen.from_info(info))
     return predictor, config, Judge(folder.resolve().name, config.preset, Calibration.from_info(info))
 
 
@@ -138,12 +137,13 @@ def _case(name: str, paths: Sequence[Path]) -> Case:
     return Case(name, name, "test", images, None, headers[0].shape, headers[0].spacing_mm, affine)
 
 
-def _outcome(predictor: Predictor, grid: Grid, case: Case) -> Outcome:
+def _outcome(predictor: Predictor, config: StudyConfig, case: Case) -> Outcome:
     """What the networks say, of slices prepared as a study's are: by the same cache, kept for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix="askance-") as folder:
-        cache = SliceCache(Path(folder), grid, len(case.images))
+        grid = Grid.from_config(config.grid)
+        cache = SliceCache(Path(folder), grid, len(case.images), config.network.context)
         cache.build([case])
-        return predictor(cache.case(case.id).astype(np.float32), extent_on(grid, case))
+        return predictor(cache.images_of(case.id), extent_on(grid, case))
 
 
 def _labels(grid: Grid, outcome: Outcome, case: Case) -> NDArray[np.uint8]:

@@ -92,7 +92,7 @@ def _rank_case(study: Study, predictor: Predictor, model: str, case: Case, indic
 
 def predict_case(study: Study, predictor: Predictor, case: Case) -> Outcome:
     """What ``predictor`` says of all slices of ``case``."""
-    return predictor(study.cache.case(case.id).astype(np.float32), study.extent(case))
+    return predictor(study.cache.images_of(case.id), study.extent(case))
 
 
 def predicted_labels(outcome: Outcome) -> NDArray[np.uint8]:

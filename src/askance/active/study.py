@@ -28,7 +28,7 @@ class Study:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.grid = Grid.from_config(store.config.grid)
-        self.cache = SliceCache(store.folder / "cache", self.grid, len(store.config.channels))
+        self.cache = SliceCache(store.folder / "cache", self.grid, len(store.config.channels), store.config.network.context)
 
     @classmethod
     def open(cls, folder: Path) -> Study:
@@ -53,7 +53,7 @@ class Study:
     @property
     def shape(self) -> Shape:
         """What its networks are made for."""
-        return Shape(len(self.config.channels), len(self.config.classes), self.config.grid.size)
+        return Shape.of(self.config)
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Cache every slice that is not cached yet."""

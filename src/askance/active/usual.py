@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from askance.active.study import Study, by_case
@@ -18,7 +17,7 @@ def usual_in_learn(study: Study, predictor: Predictor) -> Novelty | None:
     traits, patients = [], []
     for case_id, indices in by_case(ids[:: -(-len(ids) // _LOOKED_AT)]).items():
         case = study.store.case(case_id)
-        images = study.cache.case(case_id)[indices].astype(np.float32)
+        images = study.cache.images_of(case_id, indices)
         traits.append(predictor.traits(images, study.extent(case)))
         patients += [case.patient] * len(indices)
     return fit({name: torch.cat([one[name] for one in traits]) for name in traits[0]}, patients) if traits else None

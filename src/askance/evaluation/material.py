@@ -19,7 +19,7 @@ from askance.evaluation.supervised import Supervised, SupervisedSettings
 from askance.learning.architecture import Shape, crop_size
 from askance.records import Case
 from askance.volumes.cache import SliceCache
-from askance.volumes.geometry import Grid
+from askance.volumes.geometry import Grid, default_context
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -74,7 +74,8 @@ class Material:
             "grid": self.grid.model_dump(),
             **({} if self.ignore is None else {"ignore": self.ignore}),
         }
-        return from_preset(PRESETS[method], overlay(overlay(said, self._of_study(method)), sections))
+        of_data = {"network": {"context": default_context(self.cases, self.grid.axis)}}
+        return from_preset(PRESETS[method], overlay(overlay(said, self._of_study(method)), sections), of_data)
 
     def method(self, name: str) -> Method:
         """The fully supervised method called ``name``.
@@ -102,7 +103,7 @@ class Material:
             for one in (name, ENDS.get(name, name)):
                 if one in PRESETS:
                     config = self.config(one, 0)
-                    crop_size(Shape(len(self.channels), len(self.classes), self.grid.size), config.network, config.training)
+                    crop_size(Shape.of(config), config.network, config.training)
         for fold in plan.folds:
             if fold >= len(self.folds):
                 raise UsageError(f"fold {fold} is asked for; there are {len(self.folds)}, counted from 0")

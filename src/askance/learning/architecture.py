@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from askance.config import NetworkConfig, TrainingConfig
+from askance.config import NetworkConfig, StudyConfig, TrainingConfig
 from askance.errors import ConfigError
 from askance.learning.objectives import OBJECTIVES
 from askance.learning.semi_supervised import IMAGER
@@ -20,11 +20,17 @@ _NARROWEST = 4  # channels at full size
 
 @dataclass(frozen=True)
 class Shape:
-    """What networks are made for: image channels, classes, and the working grid's rows and columns."""
+    """What networks are made for: channels of what they see, classes, and the working grid's rows and columns."""
 
     channels: int
     classes: int
     size: tuple[int, int]
+
+    @classmethod
+    def of(cls, config: StudyConfig) -> Shape:
+        """As a study's settings say: a slice's channels with those of its context."""
+        channels = len(config.channels) * (2 * config.network.context + 1)
+        return cls(channels, len(config.classes), config.grid.size)
 
 
 def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig) -> dict[str, nn.Module]:

@@ -67,9 +67,13 @@ def crop_and_turn(
     return crops.contiguous(memory_format=torch.channels_last), turned.to(torch.uint8), weighed
 
 
-def change_intensities(images: Tensor, strength: Strength, generator: Generator) -> Tensor:
-    """``images`` (N, C, H, W), about zero mean and unit variance, with other gamma, contrast, bias field and noise."""
-    n, c = images.shape[:2]
+def change_intensities(images: Tensor, strength: Strength, generator: Generator, context: int = 0) -> Tensor:
+    """``images`` (N, C, H, W), about zero mean and unit variance, with other gamma, contrast, bias field and noise.
+
+    With ``context`` slices on either side among the channels, a slice's neighbours change as it does, but for the noise.
+    """
+    n, together = len(images), 2 * context + 1
+    c = images.shape[1] // together
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator) * 2 - 1
@@ -80,7 +84,7 @@ def change_intensities(images: Tensor, strength: Strength, generator: Generator)
         images = ((images - low) / span).pow((draw(n, 1, 1, 1) * strength.gamma).exp()) * span + low
     if strength.contrast:
         factor, shift = (draw(n, c, 1, 1) * strength.contrast).exp(), draw(n, c, 1, 1) * strength.contrast
-        images = images * factor + shift
+        images = images * factor.repeat(1, together, 1, 1) + shift.repeat(1, together, 1, 1)
     if strength.bias_field:
         coarse = (draw(n, 1, 4, 4) * strength.bias_field).exp()
         images = images * functional.interpolate(coarse, images.shape[-2:], mode="bicubic", align_corners=True)

@@ -25,7 +25,7 @@ class ImageSource(Protocol):
     """Where images come from; the slice cache is one."""
 
     def images(self, slice_ids: list[str]) -> NDArray[np.float32]:
-        """(N, C, H, W) float32 of the slices, on the working grid."""
+        """(N, C, H, W) float32 of the slices in their context, on the working grid."""
         ...
 
 
@@ -70,8 +70,10 @@ class Batches:
         TrainingError: no slice has an expert's label.
     """
 
-    def __init__(self, data: TrainingData, source: ImageSource, config: TrainingConfig, share: float, seed: int) -> None:
-        self._data, self._source, self._config, self._seed = data, source, config, seed
+    def __init__(
+        self, data: TrainingData, source: ImageSource, config: TrainingConfig, share: float, seed: int, context: int = 0
+    ) -> None:
+        self._data, self._source, self._config, self._seed, self._context = data, source, config, seed, context
         self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
         if not len(self._real):
             raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")
@@ -108,7 +110,8 @@ class Batches:
             generator,
         )
         annotated = torch.from_numpy(self._annotated[chosen])
-        return Batch(change_intensities(images, strength, generator), labels, weights, annotated)
+        images = change_intensities(images, strength, generator, self._context)
+        return Batch(images, labels, weights, annotated)
 
     def _labels(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(N, H, W); IGNORE throughout a slice without label."""

@@ -96,6 +96,7 @@ class Predictor:
         self._seen = seen or Seen()
         self._fabric: Fabric = make_fabric(training.precision)
         self._views = training.views
+        self._own = shape.channels // (2 * network.context + 1)  # channels of a slice without its context
         # A network that saw nothing but whole slices has learnt where in the frame things are.
         self._fixed = crop_size(shape, network, training) == shape.size
         self._generator = self._ready(make_generator(shape, network), states["G"])
@@ -109,7 +110,7 @@ class Predictor:
         return self._generator
 
     def __call__(self, images: NDArray[np.float32], extent: tuple[int, int]) -> Outcome:
-        """Predict the slices ``images`` (D, C, H, W) of one case, which cover ``extent`` rows and columns of the grid."""
+        """Predict slices of one case, ``images`` (D, C, H, W) in their context, which cover ``extent`` rows and columns."""
         size = (images.shape[2], images.shape[3])
         seen, box = self._covered(images, extent)
         with torch.inference_mode(), self._fabric.autocast():
@@ -130,7 +131,7 @@ class Predictor:
             None if patches is None else patches.numpy(),
             field.around(near).moved(box.top, box.left),
             judged.moved(box.top, box.left),
-            self._novelty.of(features | _image_traits(images, extent)).numpy() if self._novelty else None,
+            self._novelty.of(features | _image_traits(images[:, : self._own], extent)).numpy() if self._novelty else None,
             place.numpy(),
         )
 
@@ -140,7 +141,7 @@ class Predictor:
         with torch.inference_mode(), self._fabric.autocast():
             part = self._field(seen, box).cut(seen)
             features = [feature_traits(self._generator.encode(one)) for one in self._parts(part)]
-        return _joined(features) | _image_traits(images, extent)
+        return _joined(features) | _image_traits(images[:, : self._own], extent)
 
     def _covered(self, images: NDArray[np.float32], extent: tuple[int, int]) -> tuple[Tensor, Box]:
         """What the network sees of ``images`` that cover ``extent`` of the grid, and where on the grid it lies."""

@@ -56,7 +56,7 @@ def train(run: Run) -> Trained:
         Task(
             networks=partial(make_networks, run.shape, run.network, config),
             optimizer=partial(_optimizer, config),
-            batches=Batches(run.data, run.source, cropped, run.pseudo_share, run.seed).__getitem__,
+            batches=Batches(run.data, run.source, cropped, run.pseudo_share, run.seed, run.network.context).__getitem__,
             losses=partial(_losses, config),
             rate=partial(_rate, run),
             seed=run.seed,

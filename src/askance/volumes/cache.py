@@ -34,12 +34,16 @@ _BLOCK_VOXELS = 2**22
 
 
 class SliceCache:
-    """The cases of a study as float16 slices in ``folder``, for one grid and number of channels."""
+    """The cases of a study as float16 slices in ``folder``, for one grid and number of channels.
 
-    def __init__(self, folder: Path, grid: Grid, channels: int) -> None:
+    ``context``: slices on either side that are read with each, as further channels.
+    """
+
+    def __init__(self, folder: Path, grid: Grid, channels: int, context: int = 0) -> None:
         self.folder = folder
         self.grid = grid
         self.channels = channels
+        self.context = context
         self._maps: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
 
     def build(self, cases: Sequence[Case], progress: Callable[[int, int], None] | None = None) -> None:
@@ -79,12 +83,12 @@ class SliceCache:
         return self._maps[case_id]
 
     def images(self, slice_ids: Sequence[str]) -> NDArray[np.float32]:
-        """The slices named, float32 (N, C, H, W), in their order.
+        """The slices named in their context, float32 (N, C * (2 * context + 1), H, W), in their order.
 
         Raises:
             StudyError: a slice or its case is not in the cache.
         """
-        images = np.empty((len(slice_ids), self.channels, *self.grid.size), np.float32)
+        images = np.empty((len(slice_ids), self.channels * (2 * self.context + 1), *self.grid.size), np.float32)
         for image, slice_id in zip(images, slice_ids, strict=True):
             case_id, axis, index = parse_slice_id(slice_id)
             planes = self.case(case_id)
@@ -93,8 +97,17 @@ class SliceCache:
                     f"slice {slice_id} is not in the cache {self.folder}; "
                     f"wanted {case_id}/{self.grid.axis}/0 to {case_id}/{self.grid.axis}/{len(planes) - 1}"
                 )
-            image[:] = planes[index]
+            image[:] = in_context(planes, [index], self.context)[0]
         return images
+
+    def images_of(self, case_id: str, indices: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Slices of a case in their context, all or those of ``indices``: float32 (N, C * (2 * context + 1), H, W).
+
+        Raises:
+            StudyError: the case is not in the cache.
+        """
+        planes = self.case(case_id)
+        return in_context(planes, range(len(planes)) if indices is None else indices, self.context)
 
     def _prepare(self) -> None:
         try:
@@ -180,6 +193,18 @@ class SliceCache:
             f"{self.folder}: the disk is full: found {free_mb:.0f} MB free, wanted {wanted_mb:.1f} MB for the "
             f"{len(unfinished)} cases not yet cached; make room and run the command again: finished cases are kept"
         )
+
+
+def in_context(planes: NDArray[np.floating[Any]], indices: Sequence[int], context: int) -> NDArray[np.float32]:
+    """The slices ``indices`` of ``planes`` (D, C, H, W), float32, with ``context`` on either side of each as more channels.
+
+    Its own C channels come first, then those of its neighbours, one before, one after, two before and so on; at either end
+    the last slice stands for those that are missing.
+    """
+    steps = [0, *(sign * distance for distance in range(1, context + 1) for sign in (-1, 1))]
+    places = np.clip(np.asarray(indices, dtype=int)[:, None] + steps, 0, len(planes) - 1)
+    images: NDArray[np.float32] = planes[places.ravel()].astype(np.float32)
+    return images.reshape(len(places), -1, *planes.shape[2:])
 
 
 def open_source(source: Source) -> Stored:

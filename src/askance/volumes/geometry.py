@@ -26,6 +26,7 @@ _SAME_SPACING = 0.01
 _ONE_SPACING = 1e-3
 _MULTIPLE_PX = 16
 _ANISOTROPIC = 1.5
+_THICK = 3.0
 
 Pair = tuple[float, float]
 
@@ -169,6 +170,16 @@ def default_grid(cases: Sequence[HasGeometry], axis: int, limit_px: int = 320) -
         spacing_mm=(first, second),
         size=(_pixels(extents_mm[0], first), _pixels(extents_mm[1], second)),
     )
+
+
+def default_context(cases: Sequence[HasGeometry], axis: int) -> int:
+    """Slices on either side that a network had better see with each: 1 where they lie close, 0 where they are thick.
+
+    Close is less than three times the pixels' spacing, nnU-Net's bound between two and three dimensions (docs/log.md).
+    """
+    spacings = np.array([[case.spacing_mm[axis], *inplane_spacing(case.spacing_mm, axis)] for case in cases])
+    between, *within = np.median(spacings, axis=0)
+    return int(between < _THICK * max(within))
 
 
 def _two_digits(value: float, rounding: Callable[[float], int]) -> float:
