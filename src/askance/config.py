@@ -96,7 +96,9 @@ class TrainingConfig(_Section):
     ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
     networks with ``warm_share`` of the steps. ``one_piece``: predictions keep to the one piece that labels show, ``field``:
     they look first where labels have shown foreground. ``unlabelled``: share of every batch from slices without label, which
-    objective ``souly`` alone can learn from. ``precision``: ``auto`` takes bf16 where a trial shows it is faster.
+    objective ``souly`` alone can learn from. ``crossing``: share of the base's steps that a model of each half of its
+    patients is trained for, so that the score learns from what each says of the other half. ``precision``: ``auto`` takes
+    bf16 where a trial shows it is faster.
     """
 
     objective: Literal["askance", "pix2pix", "luc", "souly"] = "askance"
@@ -117,6 +119,7 @@ class TrainingConfig(_Section):
     views: Annotated[int, Field(ge=1, le=8)] = 4
     one_piece: bool = True
     field: bool = True
+    crossing: Share = 0.5
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
 
@@ -192,6 +195,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "augment": "jitter",
             "views": 1,
             "one_piece": False,
+            "crossing": 0.0,
         },
         "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0},
     },

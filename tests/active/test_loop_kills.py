@@ -17,7 +17,7 @@ from askance.volumes.layouts import find_dataset
 
 SETTINGS: dict[str, Any] = {
     "expert": "simulated",
-    "budget": {"base": 4, "total": 10, "cycles": 2},
+    "budget": {"base": 8, "total": 14, "cycles": 2},  # of eight, halves judge each other (crossing)
     "network": {"width": 4, "discriminator_width": 4},
     "training": {"min_steps": 25, "max_steps": 25, "batch": 4, "crop": [16, 16], "views": 2},
     "pseudo": {"threshold": 0.0},
@@ -50,7 +50,7 @@ with Study.open(Path(sys.argv[1])) as study:
 
 def outcome(folder: Path) -> tuple[Any, ...]:
     with Study.open(folder) as study:
-        models = [model.weights_sha256 for model in study.store.models()]
+        models = [(model.weights_sha256, model.info["crossed"]) for model in study.store.models()]
         queries = [query.slice_ids for query in study.store.queries()]
         labels = [study.store.read_annotation(one).tobytes() for one in study.store.annotations(latest=False)]
         return models, queries, labels

@@ -12,10 +12,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from askance.active.scores import enlarged
 from askance.active.study import Study, by_case, model_name
+from askance.config import TrainingConfig
 from askance.errors import UsageError
 from askance.learning.batches import TrainingData
+from askance.learning.fields import field_of
 from askance.learning.objectives import learns_from_unlabelled
+from askance.learning.pieces import come_in_one_piece
+from askance.learning.prediction import Seen
 from askance.records import IGNORE, LabelEntry, LabelSet, parse_slice_id, slice_id
+
+_LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
 
 def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
@@ -44,6 +50,13 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
         for one in study.store.predictions.of(teacher)
         if one.triage == "pseudo" and usable.get(one.slice_id) in ("pool", "skipped")
     ]
+
+
+def seen_in(data: TrainingData, config: TrainingConfig) -> Seen:
+    """What the expert's labels in ``data``, or an even sample of them, have shown of foreground."""
+    annotated = np.flatnonzero(~data.pseudo)
+    labels = [data.labels[place] for place in annotated[:: -(-len(annotated) // _LOOKED_AT)]]
+    return Seen(config.one_piece and come_in_one_piece(labels), field_of(labels) if config.field else None)
 
 
 @contextmanager

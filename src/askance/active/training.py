@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from askance.active.answered import answered_pairs
-from askance.active.calibration import fit
-from askance.active.label_sets import label_entries, training_data
+from askance.active.calibration import Calibration, fit
+from askance.active.crossing import Pairs, crossed_pairs, half_runs, halves_of
+from askance.active.label_sets import label_entries, seen_in, training_data
 from askance.active.study import Study, model_name
 from askance.active.usual import usual_in_learn
-from askance.config import TrainingConfig
 from askance.learning.architecture import make_imager
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
-from askance.learning.fields import field_of
 from askance.learning.novelty import NOVELTY
-from askance.learning.pieces import come_in_one_piece
 from askance.learning.prediction import Predictor, Seen
 from askance.learning.semi_supervised import IMAGER, made_images
 from askance.learning.task import States, Step
 from askance.learning.training import Run, step_count, train
 from askance.records import LabelSet, Model
 from askance.store.database import utc_now
-
-_LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,10 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     progress = study.store.folder / "models" / f"{model_id}.progress"
     with training_data(study, label_set) as data:
         run = _run(study, cycle, label_set, data, start, progress, report)
-        seen = _seen(data, study.config.training)
+        halves = _halves(study, cycle, run)
+        *half, run = _on_one_bar([*half_runs(run, halves), run])
+        crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
+        seen = seen_in(data, study.config.training)
         trained = train(run)
     states = trained.states | _novelty(study, trained.states, seen) | _made(study, trained.states, run.seed)
     info = {
@@ -66,21 +67,48 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "slices_per_s": trained.slices_per_s,
         "one_piece": seen.one_piece,
         "field": astuple(seen.field) if seen.field else None,
-        "calibration": asdict(fit(*answered_pairs(study, cycle))),
+        "calibration": asdict(_calibration(study, cycle, crossed)),
+        "crossed": asdict(crossed),
         "config": study.config.model_dump(mode="json"),
     }
     digest = save_weights(study.store.model_folder(model_id), states, info)
     model = Model(model_id, cycle, label_set.id, digest, utc_now(), start.parent, info)
     study.store.save_model(model)
-    progress.unlink(missing_ok=True)
+    for path in progress.parent.glob(f"{progress.name}*"):
+        path.unlink()
     return model
 
 
-def _seen(data: TrainingData, config: TrainingConfig) -> Seen:
-    """What the expert's labels, or an even sample of them, have shown of foreground."""
-    annotated = np.flatnonzero(~data.pseudo)
-    labels = [data.labels[place] for place in annotated[:: -(-len(annotated) // _LOOKED_AT)]]
-    return Seen(config.one_piece and come_in_one_piece(labels), field_of(labels) if config.field else None)
+def _halves(study: Study, cycle: int, run: Run) -> list[NDArray[np.intp]]:
+    """The halves of the base that are to judge each other; none later, nor where the pool is empty."""
+    if cycle > 0 or run.training.crossing == 0 or not study.store.slices("learn", {"pool"}):
+        return []
+    return halves_of(study, run.data, run.seed)
+
+
+def _on_one_bar(runs: Sequence[Run]) -> list[Run]:
+    """``runs`` that report their steps as those of one training."""
+    total, shown, done = sum(run.steps for run in runs), [], 0
+    for run in runs:
+        shown.append(replace(run, report=partial(_report, run.report, done, total) if run.report else None))
+        done += run.steps
+    return shown
+
+
+def _report(report: Callable[[Step], None], done: int, total: int, step: Step) -> None:
+    report(replace(step, number=done + step.number, steps=total))
+
+
+def _crossed(study: Study, cycle: int) -> Pairs:
+    """What the halves of the base said of each other, as the base's model keeps it."""
+    known = study.store.model(model_name(0)).info.get("crossed") if cycle > 0 else None
+    return Pairs(tuple(known["seen"]), tuple(known["dice"])) if known else Pairs()
+
+
+def _calibration(study: Study, cycle: int, crossed: Pairs) -> Calibration:
+    """What the halves of the base and the answers up to ``cycle`` teach the score."""
+    seen, dice = answered_pairs(study, cycle)
+    return fit([*crossed.seen, *seen], [*crossed.dice, *dice])
 
 
 def _novelty(study: Study, networks: States, seen: Seen) -> States:

@@ -1,0 +1,110 @@
+"""What a model is likely to get wrong, before anything was asked: two models of half the patients each judge the other half.
+
+The score learns from pairs of what can be seen of a prediction and its Dice (``calibration``). Answers to a query bring them
+for nothing, but the base was answered before there was a model. Cross-fitting (Chernozhukov 2018, sec. 3) makes some of it:
+no slice is judged by a model that has seen its patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.calibration import FEATURES
+from askance.active.label_sets import seen_in
+from askance.active.measures import MEASURES
+from askance.active.ranking import predict_case
+from askance.active.study import Study, by_case
+from askance.learning.batches import TrainingData
+from askance.learning.prediction import Predictor
+from askance.learning.training import Run, train
+from askance.metrics.dice import slices_dice
+from askance.records import parse_slice_id
+
+_FEWEST = 8  # annotated slices from which halves of them teach a network anything
+_MOST = 200  # slices that are judged: more cost more than they tell
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Measures of predicted slices, and their Dice on the working grid (NaN where neither side has foreground)."""
+
+    seen: tuple[dict[str, float], ...] = ()
+    dice: tuple[float, ...] = ()
+
+
+def halves_of(study: Study, data: TrainingData, seed: int) -> list[NDArray[np.intp]]:
+    """The places of annotated slices in ``data``, in two halves by patient; none where they are too few to be halved."""
+    places = np.flatnonzero(~data.pseudo)
+    patients = np.array([study.store.case(parse_slice_id(data.slice_ids[place])[0]).patient for place in places])
+    names = np.random.default_rng(seed).permutation(np.unique(patients))
+    if len(names) < 2 or len(places) < _FEWEST:
+        return []
+    first: list[str] = []
+    for name in names:
+        if 2 * np.isin(patients, [*first, name]).sum() <= len(places) or not first:
+            first.append(name)
+    inside = np.isin(patients, first)
+    return [places[inside], places[~inside]]
+
+
+def crossed_pairs(study: Study, runs: Sequence[Run], halves: Sequence[NDArray[np.intp]], data: TrainingData) -> Pairs:
+    """What the model of each of ``runs`` says of the half of ``data`` that it has not seen, beside what is true.
+
+    Raises:
+        TrainingError: a loss that is not a number.
+    """
+    seen: list[dict[str, float]] = []
+    dice: list[float] = []
+    for run, unseen in zip(runs, reversed(halves), strict=True):
+        states = train(run).states
+        predictor = Predictor(states, run.shape, run.network, run.training, seen_in(run.data, run.training))
+        judged = unseen[:: -(-2 * len(unseen) // _MOST)]
+        truths = {data.slice_ids[place]: data.labels[place] for place in judged}
+        for case, indices in by_case(list(truths)).items():
+            outcome = predict_case(study, predictor, study.store.case(case))
+            labels = outcome.labels()
+            measures = {name: MEASURES[name](outcome) for name in FEATURES}
+            for index in indices:
+                truth = truths[f"{case}/{study.config.grid.axis}/{index}"]
+                seen.append({name: float(values[index]) for name, values in measures.items()})
+                dice.append(float(slices_dice(labels[index][None], truth[None], study.shape.classes)[0]))
+    return Pairs(tuple(seen), tuple(dice))
+
+
+def half_runs(run: Run, halves: Sequence[NDArray[np.intp]]) -> list[Run]:
+    """``run`` cut down to each of ``halves``: its share of the steps, a start and a file of progress of its own."""
+    steps = max(1, round(run.steps * run.training.crossing))
+    return [
+        replace(
+            run,
+            data=_part(run.data, places),
+            seed=int(np.random.SeedSequence((run.seed, number)).generate_state(1)[0]),
+            steps=steps,
+            pseudo_share=0.0,
+            start=None,
+            progress_file=half_file(run.progress_file, number) if run.progress_file else None,
+            fingerprint=f"{run.fingerprint}, half {number}",
+        )
+        for number, places in enumerate(halves)
+    ]
+
+
+def half_file(progress: Path, number: int) -> Path:
+    """Where half ``number`` of a training keeps its progress, beside that of the whole."""
+    return progress.with_name(f"{progress.name}-{number}")
+
+
+def _part(data: TrainingData, places: NDArray[np.intp]) -> TrainingData:
+    return replace(
+        data,
+        slice_ids=tuple(data.slice_ids[place] for place in places),
+        labels=np.asarray(data.labels[places]),
+        weights=np.asarray(data.weights[places]),
+        pseudo=data.pseudo[places],
+        extents=data.extents[places],
+    )
