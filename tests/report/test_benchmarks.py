@@ -64,6 +64,8 @@ def test_the_table_has_a_column_a_budget():
     }
     assert rows[1]["100 %"] == "0.900 (1)"
     assert rows[2]["No budget"] == "0.870 (1)"
+    for row in rows:
+        assert list(row)[3:] == ["No budget", "5 %", "10 %", "100 %"]
 
 
 def test_the_curves_are_svg_and_the_same_each_time():

@@ -95,13 +95,14 @@ def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
 def benchmark_table(summaries: Sequence[Summary]) -> list[Row]:
     """A row for each data set, method and acquisition, a column for each budget: mean ± sd (seeds)."""
     budgets = sorted({one.budget for one in summaries if one.budget is not None})
-    rows: dict[tuple[str, str, str], Row] = {}
+    cells: dict[tuple[str, str, str], Row] = {}
     for one in summaries:
-        key = (one.dataset, one.method, one.acquisition or "–")
-        row = rows.setdefault(key, {"Data set": key[0], "Method": key[1], "Acquisition": key[2]})
-        row[_column(one.budget)] = _cell(one)
+        cells.setdefault((one.dataset, one.method, one.acquisition or "–"), {})[_column(one.budget)] = _cell(one)
     columns = [_column(budget) for budget in ([None] if any(one.budget is None for one in summaries) else []) + budgets]
-    return [{**row, **{column: row.get(column, "–") for column in columns}} for row in rows.values()]
+    return [
+        {**dict(zip(("Data set", "Method", "Acquisition"), key)), **{column: row.get(column, "–") for column in columns}}
+        for key, row in cells.items()
+    ]
 
 
 def _column(budget: float | None) -> str:
