@@ -7,7 +7,7 @@ no slice is judged by a model that has seen its patient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from askance.learning.batches import TrainingData
 from askance.learning.prediction import Predictor
 from askance.learning.training import Run, train
 from askance.metrics.dice import slices_dice
-from askance.records import parse_slice_id
+from askance.records import parse_slice_id, slice_id
 
 _FEWEST = 8  # annotated slices from which halves of them teach a network anything
 _MOST = 200  # slices that are judged: more cost more than they tell
@@ -31,7 +31,7 @@ _MOST = 200  # slices that are judged: more cost more than they tell
 
 @dataclass(frozen=True)
 class Pairs:
-    """Measures of predicted slices, and their Dice on the working grid (NaN where neither side has foreground)."""
+    """Measures of predicted slices, and their Dice on the working grid; none of slices without foreground on either side."""
 
     seen: tuple[dict[str, float], ...] = ()
     dice: tuple[float, ...] = ()
@@ -58,22 +58,27 @@ def crossed_pairs(study: Study, runs: Sequence[Run], halves: Sequence[NDArray[np
     Raises:
         TrainingError: a loss that is not a number.
     """
-    seen: list[dict[str, float]] = []
-    dice: list[float] = []
+    pairs: list[tuple[dict[str, float], float]] = []
     for run, unseen in zip(runs, reversed(halves), strict=True):
         states = train(run).states
         predictor = Predictor(states, run.shape, run.network, run.training, seen_in(run.data, run.training))
         judged = unseen[:: -(-2 * len(unseen) // _MOST)]
-        truths = {data.slice_ids[place]: data.labels[place] for place in judged}
-        for case, indices in by_case(list(truths)).items():
-            outcome = predict_case(study, predictor, study.store.case(case))
-            labels = outcome.labels()
-            measures = {name: MEASURES[name](outcome) for name in FEATURES}
-            for index in indices:
-                truth = truths[f"{case}/{study.config.grid.axis}/{index}"]
-                seen.append({name: float(values[index]) for name, values in measures.items()})
-                dice.append(float(slices_dice(labels[index][None], truth[None], study.shape.classes)[0]))
-    return Pairs(tuple(seen), tuple(dice))
+        pairs += _judged(study, predictor, {data.slice_ids[place]: data.labels[place] for place in judged})
+    known = [(seen, dice) for seen, dice in pairs if np.isfinite(dice)]
+    return Pairs(tuple(seen for seen, _ in known), tuple(dice for _, dice in known))
+
+
+def _judged(
+    study: Study, predictor: Predictor, truths: Mapping[str, NDArray[np.uint8]]
+) -> Iterator[tuple[dict[str, float], float]]:
+    """Measures and Dice of the slices whose ``truths``, each (H, W), are known."""
+    for case, indices in by_case(list(truths)).items():
+        outcome = predict_case(study, predictor, study.store.case(case))
+        labels, measures = outcome.labels(), {name: MEASURES[name](outcome) for name in FEATURES}
+        for index in indices:
+            truth = truths[slice_id(case, study.config.grid.axis, index)]
+            (dice,) = slices_dice(labels[index][None], truth[None], study.shape.classes).tolist()
+            yield {name: float(values[index]) for name, values in measures.items()}, dice
 
 
 def half_runs(run: Run, halves: Sequence[NDArray[np.intp]]) -> list[Run]:

@@ -1,0 +1,122 @@
+"""Does a slice that was pseudo-labelled get too high a score from the model that learnt from it?
+
+    python benchmarks/confirmation_bias.py STUDY [STUDY ...] --dataset NAME
+
+Studies with a simulated expert, two cycles or more, run with pseudo-labels. For each model that ranked after it had learnt
+from pseudo-labels, slices of the pool that it learnt from stand beside slices of the test patients that it would have learnt
+from, had they been in learn: the teacher gave both a score above the threshold. What is compared is the score less the true
+Dice (on the working grid), and the same for slices that were held. Truths are read when everything is over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askance.active.environment import describe_environment
+from askance.active.study import Study, by_case, model_name
+from askance.metrics.bootstrap import hierarchical_bootstrap
+from askance.metrics.correlation import correlate
+from askance.metrics.dice import slices_dice
+from askance.records import slice_id
+
+RESULTS = Path(__file__).parent / "results" / "confirmation_bias.jsonl"
+
+#: By patient, (n, 2): score and Dice of its slices.
+Groups = dict[str, NDArray[np.float64]]
+
+
+def main() -> None:
+    """Append a line for each study and cycle."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=Path, nargs="+", metavar="STUDY")
+    parser.add_argument("--dataset", required=True, help="what the studies were made from, for the results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    for folder in options.studies:
+        with Study.open(folder) as study:
+            for line in _lines(study):
+                text = json.dumps({"bench": "confirmation_bias", "dataset": options.dataset, **line})
+                print(text, flush=True)
+                with options.out.open("a") as file:
+                    file.write(text + "\n")
+
+
+def _lines(study: Study) -> Iterator[dict[str, Any]]:
+    """One for each model that learnt from pseudo-labels and ranked."""
+    learn = {one.id for one in study.store.slices("learn")}
+    records = {cycle.number: cycle.record for cycle in study.store.cycles()}
+    for model in study.store.models():
+        judged = {one.slice_id: one.score for one in study.store.predictions.of(model.id)}
+        taught = {entry.slice_id for entry in study.store.label_set(model.label_set).entries if entry.kind == "pseudo"}
+        ranked = judged.keys() & learn
+        if not taught or not ranked:
+            continue
+        before = {one.slice_id: one.score for one in study.store.predictions.of(model_name(model.cycle - 1))}
+        tests = judged.keys() & before.keys() - learn
+        above = {one for one in tests if before[one] >= study.config.pseudo.threshold}
+        sides = {"pseudo": ranked & taught, "held": ranked - taught, "test_pseudo": above, "test_held": tests - above}
+        groups = {name: _pairs(study, model.id, judged, ids) for name, ids in sides.items()}
+        yield {
+            "method": study.config.preset,
+            "acquisition": study.config.acquisition,
+            "seed": study.config.seed,
+            "budget": records[model.cycle]["budget"],
+            "dice": records[model.cycle]["dice"],
+            "cycle": model.cycle,
+            **{name: _summary(pairs) for name, pairs in groups.items()},
+            "too_high_pseudo": _difference(groups["pseudo"], groups["test_pseudo"]),
+            "too_high_held": _difference(groups["held"], groups["test_held"]),
+            **describe_environment(),
+        }
+
+
+def _pairs(study: Study, model: str, scores: dict[str, float], ids: set[str]) -> Groups:
+    """Score and Dice by patient; slices that are empty in prediction and truth have no Dice and are left out."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for case_id, indices in by_case(sorted(ids)).items():
+        case = study.store.case(case_id)
+        labels, truth = study.store.predictions.labels(model, case_id), study.to_grid(study.truth(case), case)
+        dice = slices_dice(labels, truth, len(study.config.classes))
+        for index in indices:
+            if np.isfinite(dice[index]):
+                name = slice_id(case_id, study.config.grid.axis, index)
+                found.setdefault(case.patient, []).append((scores[name], float(dice[index])))
+    return {patient: np.array(pairs) for patient, pairs in found.items()}
+
+
+def _summary(groups: Groups) -> dict[str, Any]:
+    if not groups:
+        return {"slices": 0}
+    score, dice = np.concatenate(list(groups.values())).T
+    return {
+        "slices": len(dice),
+        "dice": float(dice.mean()),
+        "too_high": float((score - dice).mean()),
+        "mae": float(np.abs(score - dice).mean()),
+        "r": correlate(score, dice).pearson,
+    }
+
+
+def _difference(pool: Groups, test: Groups) -> dict[str, float] | None:
+    """How much higher above the truth the first's scores lie than the second's, with a 95 % interval over patients."""
+    if not pool or not test:
+        return None
+    rng = np.random.default_rng(0)
+
+    def drawn(groups: Groups) -> float:
+        return hierarchical_bootstrap(groups, lambda rows: float((rows[:, 0] - rows[:, 1]).mean()), rng, n=1)[0]
+
+    draws = [drawn(pool) - drawn(test) for _ in range(1000)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"mean": float(np.mean(draws)), "low": float(low), "high": float(high)}
+
+
+if __name__ == "__main__":
+    main()
