@@ -13,8 +13,11 @@ from askance.active.measures import (
     foreground_entropy,
     foreground_information,
     foreground_share,
+    missing_classes,
+    overlap,
     soft_area,
     steadiness,
+    weakest_class,
 )
 from askance.active.scores import confidence_map, enlarged, slice_scores
 from askance.learning.prediction import Outcome
@@ -49,6 +52,33 @@ def test_steadiness_is_the_area_beside_the_larger_neighbour():
     assert soft_area(probs) == pytest.approx(np.log1p([32.0 * rows for rows in sizes]))
     assert at_end(probs, 0).tolist() == [1, 0, 0, 0]
     assert at_end(probs, -1).tolist() == [0, 0, 0, 1]
+
+
+def test_neighbours_that_agree_overlap_and_those_that_lie_elsewhere_do_not():
+    left, right = (sure((np.indices((32, 32))[1] // 16 == side).astype(int))[0] for side in (0, 1))
+    nothing = sure(np.zeros((32, 32), int))[0]
+    assert overlap(np.stack([left, left, left])) == pytest.approx([1, 1, 1])
+    assert overlap(np.stack([left, right, right, nothing])) == pytest.approx([0.5, 0.5, 0.5, 1])
+    assert overlap(np.stack([left])) == pytest.approx([1])
+    half = sure((np.indices((32, 32))[1] < 8).astype(int))[0]
+    assert overlap(np.stack([left, half]))[0] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_classes_that_a_slice_lacks_between_others_that_show_them_are_counted():
+    both = disc(1)
+    both[:4] = 2
+    slices = [sure(both)[0], sure(disc(1))[0], sure(np.zeros((32, 32), int))[0], sure(np.zeros((32, 32), int))[0]]
+    assert missing_classes(np.stack(slices)).tolist() == [0, 1, 1, 0]
+
+
+def test_the_weakest_class_is_the_predicted_one_that_can_expect_least():
+    labels = disc(1)
+    labels[:4] = 2
+    probs = sure(labels)
+    assert weakest_class(probs) == pytest.approx([1])
+    probs[0, :, :4] = np.array([0.2, 0.1, 0.7])[:, None, None]
+    assert weakest_class(probs)[0] == pytest.approx(2 * 0.7 / (0.7 + 1), abs=1e-5)
+    assert weakest_class(sure(np.zeros((32, 32), int))) == pytest.approx([1])
 
 
 def test_a_sure_empty_slice_scores_one_and_a_doubtful_one_less() -> None:

@@ -29,18 +29,33 @@ def expected_dice(probs: Floats) -> Floats:
     views this is the cheap score that a discriminator has to beat (log.md). It is ours: the soft Dice of
     the mean probabilities with their own argmax.
     """
-    labels, classes = probs.argmax(1), probs.shape[1]
-    dice, weight = np.zeros((2, len(probs), classes - 1), np.float32)
-    for c in range(1, classes):
-        chosen, p = labels == c, probs[:, c]
-        total = p.sum((1, 2)) + chosen.sum((1, 2))
-        dice[:, c - 1] = 2 * (p * chosen).sum((1, 2)) / np.maximum(total, 1e-6)
-        weight[:, c - 1] = np.where(chosen.any((1, 2)), 1.0, p.max((1, 2)))
-    empty = ~(labels > 0).any((1, 2))
+    dice, chosen = _class_dice(probs)
+    weight = np.where(chosen, 1.0, probs[:, 1:].max((2, 3)))
+    empty = ~chosen.any(1)
     mean = (dice * weight).sum(1) / np.maximum(weight.sum(1), 1e-6)
     nothing = 1 - (1 - probs[:, 0]).max((1, 2))
     scores: Floats = np.where(empty, nothing, mean).astype(np.float32)
     return scores
+
+
+def weakest_class(probs: Floats) -> Floats:
+    """Expected Dice of the predicted class that can expect least; 1 where none is predicted."""
+    dice, chosen = _class_dice(probs)
+    weakest: Floats = np.where(chosen, dice, 1).min(1).astype(np.float32)
+    return weakest
+
+
+def _class_dice(probs: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """(D, K - 1) each: the Dice that a foreground class can expect, and whether it is predicted."""
+    labels = probs.argmax(1)
+    dice = np.zeros((len(probs), probs.shape[1] - 1), np.float32)
+    chosen = np.zeros(dice.shape, bool)
+    for place, p in enumerate(np.moveaxis(probs[:, 1:], 1, 0)):
+        mask = labels == place + 1
+        total = p.sum((1, 2)) + mask.sum((1, 2))
+        dice[:, place] = 2 * (p * mask).sum((1, 2)) / np.maximum(total, 1e-6)
+        chosen[:, place] = mask.any((1, 2))
+    return dice, chosen
 
 
 def pixel_entropy(probs: Floats) -> Floats:
@@ -106,6 +121,28 @@ def steadiness(probs: Floats) -> Floats:
     return share
 
 
+def overlap(probs: Floats) -> Floats:
+    """Soft Dice of the foreground's probabilities with the slice before and the one after, the mean; 1 where there is none.
+
+    Beyond an end of the volume lies the end's slice itself.
+    """
+    foreground = 1 - probs[:, 0]
+    total = foreground.sum((1, 2))
+    before, after = np.maximum(np.arange(len(probs)) - 1, 0), np.minimum(np.arange(len(probs)) + 1, len(probs) - 1)
+    shared = [np.minimum(foreground, foreground[beside]).sum((1, 2)) for beside in (before, after)]
+    dice = [2 * both / np.maximum(total + total[beside], 1e-3) for both, beside in zip(shared, (before, after))]
+    mean: Floats = np.where(total > 1e-3, (dice[0] + dice[1]) / 2, 1).astype(np.float32)
+    return mean
+
+
+def missing_classes(probs: Floats) -> Floats:
+    """Foreground classes that a slice beside it is predicted to show, and it is not."""
+    _, chosen = _class_dice(probs)
+    padded = np.pad(chosen, ((1, 1), (0, 0)))
+    missing: Floats = (~chosen & (padded[:-2] | padded[2:])).sum(1).astype(np.float32)
+    return missing
+
+
 def soft_area(probs: Floats) -> Floats:
     """log(1 + expected pixels of foreground)."""
     area: Floats = np.log1p((1 - probs[:, 0]).sum((1, 2))).astype(np.float32)
@@ -159,6 +196,9 @@ MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "continued_dice": lambda outcome: continued_dice(_seen(outcome)),
     "soft_area": lambda outcome: soft_area(_seen(outcome)),
     "steadiness": lambda outcome: steadiness(_seen(outcome)),
+    "overlap": lambda outcome: overlap(_seen(outcome)),
+    "missing_classes": lambda outcome: missing_classes(_seen(outcome)),
+    "weakest_class": lambda outcome: weakest_class(_seen(outcome)),
     "first": lambda outcome: at_end(_seen(outcome), 0),
     "last": lambda outcome: at_end(_seen(outcome), -1),
     "total_entropy": lambda outcome: total_entropy(_seen(outcome)),
