@@ -78,7 +78,7 @@ class NetworkConfig(_Section):
     ``width``: channels of its first layer; the unet has half of them where it works at full size, four times the pixels.
     ``stem``: it works on blocks of this many pixels squared; 0: 2 on grids of 96 pixels and more, else 1. ``dropout``:
     share of the channels that training leaves out in the unet's two deepest levels (MC-dropout needs it). ``context``:
-    slices on either side that both networks see with each, as more channels; a new study takes 1 where slices lie close.
+    slices on either side that both networks see with each, as more channels, for where most are labelled and lie close.
     """
 
     generator: Literal["unet", "pix2pix"] = "unet"
@@ -119,7 +119,7 @@ class TrainingConfig(_Section):
     views: Annotated[int, Field(ge=1, le=8)] = 4
     one_piece: bool = True
     field: bool = True
-    crossing: Share = 0.5
+    crossing: Share = 0.0
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
 
@@ -183,7 +183,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "acquisition": "d_raw",
         "budget": {"start": "patients", "total": 0.3, "cycles": 1},
-        "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32, "context": 0},
+        "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32},
         "training": {
             "objective": "luc",  # with L1 it learnt nothing on ACDC (docs/log.md)
             "batch": 8,
@@ -195,22 +195,21 @@ PRESETS: dict[str, dict[str, Any]] = {
             "augment": "jitter",
             "views": 1,
             "one_piece": False,
-            "crossing": 0.0,
         },
         "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0},
     },
 }
 
 
-def from_preset(preset: str, settings: Mapping[str, Any], of_data: Mapping[str, Any] | None = None) -> StudyConfig:
-    """A study's settings: what suits the data, overlaid by the preset's and these by ``settings`` (nested as in TOML).
+def from_preset(preset: str, settings: Mapping[str, Any]) -> StudyConfig:
+    """A study's settings: the preset's, overlaid by ``settings`` (nested as in TOML).
 
     Raises:
         ConfigError: unknown preset, unknown key, or a value out of range.
     """
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known; wanted one of {', '.join(sorted(PRESETS))}")
-    return parse(overlay(overlay(of_data or {}, {**PRESETS[preset], "preset": preset}), settings), where="settings")
+    return parse(overlay({**PRESETS[preset], "preset": preset}, settings), where="settings")
 
 
 def parse(settings: dict[str, Any], where: str) -> StudyConfig:

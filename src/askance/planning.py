@@ -18,6 +18,7 @@ from askance.volumes.geometry import default_context, default_grid
 
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
+_MOST_LABELLED = 0.5  # share of the slices from which their neighbours are seen, too
 _VALIDATION_SHARE = 4  # of what may still be asked, one slice in so many
 
 
@@ -49,8 +50,8 @@ def settings_of(
     grid = settings.get("grid", {})
     if isinstance(grid, Mapping):  # what is no table is refused with the other settings
         grid = {**_default_grid(cases, axis, preset).model_dump(), **grid}
-    of_data = {"network": {"context": default_context(cases, axis)}}
-    return _whole_slices(from_preset(preset, {**said_by_names(folder, found), **settings, "grid": grid}, of_data))
+    config = _whole_slices(from_preset(preset, {**said_by_names(folder, found), **settings, "grid": grid}))
+    return config if "context" in (settings.get("network") or {}) else _with_context(config, cases)
 
 
 def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
@@ -115,6 +116,14 @@ def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:
     if preset == "paper":
         return default_grid(cases, axis, limit_px=_PAPER_PIXELS)
     return default_grid(cases, axis)
+
+
+def _with_context(config: StudyConfig, cases: Sequence[Case]) -> StudyConfig:
+    """Slices seen with their neighbours, where these lie close and most will be labelled: few are learnt by heart (log.md)."""
+    total, axis = _slices(config, cases), config.grid.axis
+    few = config.budget.count(config.budget.total, total) < _MOST_LABELLED * total
+    context = 0 if few or config.preset == "paper" else default_context(cases, axis)
+    return config.model_copy(update={"network": config.network.model_copy(update={"context": context})})
 
 
 def _whole_slices(config: StudyConfig) -> StudyConfig:

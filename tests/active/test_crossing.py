@@ -16,11 +16,13 @@ from askance.learning.batches import TrainingData
 from askance.records import parse_slice_id
 from made_studies import TINY, make_study, write_dataset
 
+CROSSING = TINY["training"] | {"crossing": 0.5}
+
 
 @pytest.fixture
 def study(tmp_path):
     """Three patients of six slices to learn from, nine of them in the base."""
-    settings = {"expert": "simulated", "budget": {"base": 9, "total": 15, "cycles": 1}}
+    settings = {"expert": "simulated", "budget": {"base": 9, "total": 15, "cycles": 1}, "training": CROSSING}
     with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), **settings) as made:
         yield made
 
@@ -109,10 +111,10 @@ def _data(annotated, pseudo=0):
     return TrainingData(ids, np.zeros((count, 8, 8), np.uint8), np.ones((count, 1, 1)), kinds, np.full((count, 2), 8))
 
 
-@pytest.mark.parametrize("training", [{"crossing": 0.0}, {}])
+@pytest.mark.parametrize("training", [TINY["training"], CROSSING])
 def test_nothing_is_crossed_where_it_is_turned_off_or_nothing_is_left_to_rank(tmp_path, training):
-    budget = {"base": 18 if not training else 9, "total": 18, "cycles": 0}
-    settings = {"expert": "simulated", "budget": budget, "training": TINY["training"] | training}
+    budget = {"base": 18 if training is CROSSING else 9, "total": 18, "cycles": 0}
+    settings = {"expert": "simulated", "budget": budget, "training": training}
     with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), **settings) as study:
         collaborate(study, expert_of(study))
         assert Calibration.from_info(study.store.model("cycle-000").info) == LEAN

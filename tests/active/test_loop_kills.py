@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "expert": "simulated",
     "budget": {"base": 8, "total": 14, "cycles": 2},  # of eight, halves judge each other (crossing)
     "network": {"width": 4, "discriminator_width": 4},
-    "training": {"min_steps": 25, "max_steps": 25, "batch": 4, "crop": [16, 16], "views": 2},
+    "training": {"min_steps": 25, "max_steps": 25, "batch": 4, "crop": [16, 16], "views": 2, "crossing": 0.5},
     "pseudo": {"threshold": 0.0},
 }
 # Progress is saved after every step, and the process kills itself just before its n-th rename: inside the writes of

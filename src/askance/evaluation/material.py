@@ -19,7 +19,7 @@ from askance.evaluation.supervised import Supervised, SupervisedSettings
 from askance.learning.architecture import Shape, crop_size
 from askance.records import Case
 from askance.volumes.cache import SliceCache
-from askance.volumes.geometry import Grid, default_context
+from askance.volumes.geometry import Grid
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -74,8 +74,7 @@ class Material:
             "grid": self.grid.model_dump(),
             **({} if self.ignore is None else {"ignore": self.ignore}),
         }
-        of_data = {"network": {"context": default_context(self.cases, self.grid.axis)}}
-        return from_preset(PRESETS[method], overlay(overlay(said, self._of_study(method)), sections), of_data)
+        return from_preset(PRESETS[method], overlay(overlay(said, self._of_study(method)), sections))
 
     def method(self, name: str) -> Method:
         """The fully supervised method called ``name``.

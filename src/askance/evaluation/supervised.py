@@ -21,7 +21,7 @@ from askance.learning.task import Step
 from askance.records import IGNORE, Case, Prediction, Query, slice_id
 from askance.store.answers import Answer
 from askance.store.store import Store
-from askance.volumes.geometry import coarsest_axis, default_context, default_grid, split
+from askance.volumes.geometry import coarsest_axis, default_grid, split
 
 _PATIENCE_S = 60.0  # a lost worker may take a moment to let its study go
 
@@ -91,8 +91,7 @@ class Supervised:
             "grid": grid.model_dump(),
         }
         budget = {"start": "slices", "slices": labelled, "total": max(1, len(labelled)), "cycles": 0}
-        of_data = {"network": {"context": default_context(cases, grid.axis)}}
-        return from_preset(self._settings.preset, overlay(overlay(said, self._settings.study), {"budget": budget}), of_data)
+        return from_preset(self._settings.preset, overlay(overlay(said, self._settings.study), {"budget": budget}))
 
 
 class _Teacher:
