@@ -119,7 +119,7 @@ def _default_grid(cases: Sequence[Case], axis: int, preset: str) -> GridConfig:
 
 
 def _with_context(config: StudyConfig, cases: Sequence[Case]) -> StudyConfig:
-    """Slices seen with their neighbours, where these lie close and most will be labelled: few are learnt by heart (log.md)."""
+    """Neighbours are seen, too, where slices lie close and most will be labelled; few are learnt by heart (log.md)."""
     total, axis = _slices(config, cases), config.grid.axis
     few = config.budget.count(config.budget.total, total) < _MOST_LABELLED * total
     context = 0 if few or config.preset == "paper" else default_context(cases, axis)
