@@ -68,6 +68,6 @@ def test_each_cycle_s_model_knows_what_the_answers_before_it_showed(tmp_path):
         assert models[2].info["calibration"]["pairs"] == np.isfinite(dice).sum() > 0
 
 
-@pytest.mark.parametrize("info", [{}, {"calibration": None}])
+@pytest.mark.parametrize("info", [{}, {"calibration": None}, {"calibration": {"weights": [0.1] * 7, "pairs": 9}}])
 def test_a_model_that_says_nothing_of_it_has_the_lean(info):
     assert Calibration.from_info(info) == LEAN

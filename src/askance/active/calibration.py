@@ -44,9 +44,11 @@ class Calibration:
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Calibration:
-        """As a model's info holds it; the lean where it holds none."""
+        """As a model's info holds it; the lean where it holds none, or one for other FEATURES (an older model's)."""
         known = info.get("calibration")
-        return cls(tuple(known["weights"]), int(known["pairs"])) if known else LEAN
+        if not known or len(known["weights"]) != 1 + len(FEATURES):
+            return LEAN
+        return cls(tuple(known["weights"]), int(known["pairs"]))
 
 
 #: No pairs: the score is the expected Dice.

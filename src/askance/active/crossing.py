@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +82,7 @@ def _judged(
 
 def half_runs(run: Run, halves: Sequence[NDArray[np.intp]]) -> list[Run]:
     """``run`` cut down to each of ``halves``: its share of the steps, a start and a file of progress of its own."""
-    steps = max(1, round(run.steps * run.training.crossing))
+    steps, file = max(1, round(run.steps * run.training.crossing)), run.progress_file
     return [
         replace(
             run,
@@ -92,16 +91,11 @@ def half_runs(run: Run, halves: Sequence[NDArray[np.intp]]) -> list[Run]:
             steps=steps,
             pseudo_share=0.0,
             start=None,
-            progress_file=half_file(run.progress_file, number) if run.progress_file else None,
+            progress_file=file and file.with_name(f"{file.name}-{number}"),
             fingerprint=f"{run.fingerprint}, half {number}",
         )
         for number, places in enumerate(halves)
     ]
-
-
-def half_file(progress: Path, number: int) -> Path:
-    """Where half ``number`` of a training keeps its progress, beside that of the whole."""
-    return progress.with_name(f"{progress.name}-{number}")
 
 
 def _part(data: TrainingData, places: NDArray[np.intp]) -> TrainingData:
