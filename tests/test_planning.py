@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from askance.api import init
+from askance.planning import outlook
 from askance.volumes.layouts import find_dataset
 from made_studies import TINY, read_volume, write_dataset, write_volume
 
@@ -28,6 +29,7 @@ def test_neighbours_are_seen_where_most_slices_may_be_labelled(tmp_path, close, 
         settings["budget"] |= {"start": "spread"}
     with init(tmp_path / "study", find_dataset(close), preset=preset, settings=settings) as study:
         assert study.config.network.context == context
+        assert any("network.context" in line for line in outlook(study)) == (context > 0)
 
 
 def test_neighbours_of_thick_slices_are_not_seen(tmp_path):

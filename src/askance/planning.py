@@ -91,6 +91,8 @@ def outlook(study: Study) -> list[str]:
     budget, total, labelled = config.budget, _slices(config, cases), _given(config, cases)
     limit = budget.count(budget.total, total)
     lines = [f"{labelled} slices of learn came labelled and are taken as answered"] if labelled else []
+    if config.network.context:
+        lines.insert(0, f"each slice is seen with {config.network.context} on either side (network.context)")
     if labelled >= limit:
         more = f"raise it (--total, or budget.total in {study.store.folder / 'study.toml'})" if labelled < total else (
             "to let these labels play the expert, make the study with --expert simulated"
