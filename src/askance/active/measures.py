@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.learning.prediction import DIRECTIONS, Outcome
+from askance.learning.prediction import DIRECTIONS, Outcome, likeliest
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def weakest_class(probs: Floats) -> Floats:
 
 def _class_dice(probs: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """(D, K - 1) each: the Dice that a foreground class can expect, and whether it is predicted."""
-    labels = probs.argmax(1)
+    labels = likeliest(probs)
     dice = np.zeros((len(probs), probs.shape[1] - 1), np.float32)
     chosen = np.zeros(dice.shape, bool)
     for place, p in enumerate(np.moveaxis(probs[:, 1:], 1, 0)):
@@ -98,7 +98,7 @@ def foreground_information(probs: Floats, information: Floats) -> Floats:
 
 def foreground_share(probs: Floats) -> Floats:
     """Share of pixels predicted as foreground."""
-    share: Floats = (probs.argmax(1) > 0).mean((1, 2)).astype(np.float32)
+    share: Floats = (likeliest(probs) > 0).mean((1, 2)).astype(np.float32)
     return share
 
 
@@ -176,7 +176,7 @@ def _part(outcome: Outcome) -> float:
 
 
 def _area(probs: Floats) -> Floats:
-    area: Floats = (probs.argmax(1) > 0).sum((1, 2)).astype(np.float32)
+    area: Floats = (likeliest(probs) > 0).sum((1, 2)).astype(np.float32)
     return area
 
 

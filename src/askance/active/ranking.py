@@ -68,8 +68,9 @@ def describe(
     outcome: Outcome, judge: Judge, ids: list[str], indices: list[int], wanted: Iterable[str] = ()
 ) -> list[Prediction]:
     """Predictions of the slices at ``indices`` of one case, which are called ``ids``."""
-    score, raw = slice_scores(outcome, judge.preset, judge.calibration), d_raw(outcome)
-    measures = measures_of(outcome, wanted)
+    raw, measures = d_raw(outcome), measures_of(outcome, wanted)
+    known = measures if measures.keys() >= FEATURES.keys() else None
+    score = slice_scores(outcome, judge.preset, judge.calibration, known)
     return [
         Prediction(
             one,

@@ -5,13 +5,13 @@ All take the slices of a case, (D, K, H, W) float32 probabilities over K classes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.calibration import FEATURES, LEAN, Calibration, estimate
-from askance.active.measures import MEASURES, novelty
+from askance.active.measures import measures_of, novelty
 from askance.learning.prediction import Outcome
 
 Floats = NDArray[np.float32]
@@ -27,16 +27,19 @@ def d_raw(outcome: Outcome) -> Floats | None:
     return None if outcome.patch_logits is None else outcome.patch_logits.mean((1, 2), dtype=np.float32)
 
 
-def slice_scores(outcome: Outcome, preset: str, calibration: Calibration = LEAN) -> Floats:
+def slice_scores(
+    outcome: Outcome, preset: str, calibration: Calibration = LEAN, measures: Mapping[str, Floats] | None = None
+) -> Floats:
     """The score, an estimate of each slice's Dice in [0, 1]; in preset paper D's probability that it is real.
 
     Of a slice that is unlike anything in learn the estimate says nothing: the further, the nearer its score is to 0.
+    ``measures`` are those that the score looks at, if they are known already.
     """
     raw = d_raw(outcome)
     if preset == "paper" and raw is not None:
         return np.asarray(1 / (1 + np.exp(-raw)), np.float32)
-    columns = {name: MEASURES[name](outcome) for name in FEATURES}
-    seen = [{name: float(values[place]) for name, values in columns.items()} for place in range(len(outcome.probs))]
+    columns = measures or measures_of(outcome, FEATURES)
+    seen = [{name: float(columns[name][place]) for name in FEATURES} for place in range(len(outcome.probs))]
     return (estimate(calibration, seen) * trust(novelty(outcome))).astype(np.float32)
 
 

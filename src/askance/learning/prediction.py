@@ -67,9 +67,8 @@ class Outcome:
 
     def labels(self) -> NDArray[np.uint8]:
         """(D, H, W) the likeliest class."""
-        seen = _classes(torch.from_numpy(self.cut(self.probs))).to(torch.uint8)
         labels = np.zeros((len(self.probs), *self.probs.shape[2:]), np.uint8)
-        (self.looked_at.cut(labels) if self.looked_at else labels)[...] = seen.numpy()
+        (self.looked_at.cut(labels) if self.looked_at else labels)[...] = likeliest(self.cut(self.probs))
         return labels
 
 
@@ -232,6 +231,11 @@ def _image_traits(images: NDArray[np.float32], extent: tuple[int, int]) -> dict[
 def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The traits of slices in ``parts`` as those of all, on the CPU."""
     return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]} if parts else {}
+
+
+def likeliest(probs: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(D, H, W) the likeliest class of (D, K, H, W) probabilities."""
+    return _classes(torch.from_numpy(probs)).to(torch.uint8).numpy()
 
 
 def _classes(probs: Tensor) -> Tensor:
