@@ -227,6 +227,14 @@ class TriageRecord(TypedDict):
     pool: int
 
 
+class BeliefRecord(TypedDict):
+    """What answers said of pseudo-labels: ``slices`` asked that were trusted, their mean ``dice``, the verdict."""
+
+    slices: int
+    dice: float | None
+    holds: bool
+
+
 class _EstimateRecord(TypedDict):
     """What every estimate holds."""
 
@@ -280,7 +288,8 @@ class CycleRecord(_CycleRecord, total=False):
     k). ``per_volume``: test case -> class name -> Dice; ``dice``: the mean over volumes and classes; ``slice_dice``:
     the mean over test slices. ``correlation``: of the score, ``correlation_d_raw``: of D's raw output; ``mae``: mean
     |score - Dice| over test slices. ``seconds``: step -> time. ``estimate``: where no labelled test volumes exist.
-    ``adversarial``: D's figures by name, where there is a D.
+    ``adversarial``: D's figures by name, where there is a D. ``belief``: whether its pseudo-labels were learnt from.
     """
 
     adversarial: dict[str, float]
+    belief: BeliefRecord

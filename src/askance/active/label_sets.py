@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from askance.active.belief import belief_in
 from askance.active.scores import enlarged
 from askance.active.study import Study, by_case, model_name
 from askance.config import TrainingConfig
@@ -27,6 +28,8 @@ _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether 
 def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
     """S_true + weighted G(P): the latest annotation of each slice, and the last model's pseudo-labels of the pool.
 
+    Where the answers do not bear the last model out, its pseudo-labels stay out (``belief``).
+
     Raises:
         UsageError: nothing is labelled.
     """
@@ -42,7 +45,7 @@ def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
 
 
 def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
-    if cycle == 0 or study.config.pseudo.share == 0:
+    if cycle == 0 or study.config.pseudo.share == 0 or not belief_in(study, cycle).holds:
         return []
     teacher, usable = model_name(cycle - 1), study.store.states()
     return [

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from askance.active.acquisition import acquisition
+from askance.active.belief import belief_in
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
@@ -174,7 +176,8 @@ class Turn:
             "queried_share": sum(len(query.asked) for query in queries) / max(1, budget["slices"]),
             **measured,
             "effort": _effort(self._study, cycle),
-            "triage": _triage_counts(self._study, cycle),
+            "triage": _triage_counts(self._study, cycle, model.label_set),
+            "belief": asdict(belief_in(self._study, cycle)),
             "seconds": {name: round(mark["seconds"], 3) for name, mark in stages.items() if mark},
             "peak_mb": peak_mb(),
             "label_set": model.label_set,
@@ -201,10 +204,11 @@ def _effort(study: Study, cycle: int) -> dict[str, int]:
     }
 
 
-def _triage_counts(study: Study, cycle: int) -> dict[str, int]:
+def _triage_counts(study: Study, cycle: int, label_set: str) -> dict[str, int]:
     """How many pool slices went into this cycle's training as pseudo-labels and how many were held back."""
     known = {model.id for model in study.store.models()}
     teacher = model_name(cycle - 1)
     judged = study.store.predictions.of(teacher) if cycle and teacher in known else []
-    counts = {kind: sum(one.triage == kind for one in judged) for kind in ("pseudo", "hold")}
-    return {**counts, "pool": sum(counts.values())}
+    pool = sum(one.triage is not None for one in judged)
+    taught = sum(entry.kind == "pseudo" for entry in study.store.label_set(label_set).entries)
+    return {"pseudo": taught, "hold": pool - taught, "pool": pool}

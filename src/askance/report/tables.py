@@ -26,11 +26,19 @@ def budget_table(cycles: Sequence[CycleRecord]) -> list[Row]:
             "Estimated slice Dice": _estimate(cycle),
             "Score r": decimal(correlation["slice"]["pearson"] if correlation else None, 2),
             "Score error": decimal(cycle["mae"]),
-            "Pseudo-labelled": whole(cycle["triage"]["pseudo"]),
+            "Pseudo-labelled": _pseudo(cycle),
             "Time": duration(sum(cycle["seconds"].values())),
         }
         rows.append(row)
     return _without_empty_columns(rows)
+
+
+def _pseudo(cycle: CycleRecord) -> str:
+    """How many slices, or why none: the answers did not bear the model out."""
+    belief = cycle.get("belief")
+    if belief and not belief["holds"]:
+        return f"none: Dice {decimal(belief['dice'], 2)} on {belief['slices']} asked that it trusted"
+    return whole(cycle["triage"]["pseudo"])
 
 
 def class_table(cycles: Sequence[CycleRecord]) -> list[Row]:

@@ -1,0 +1,86 @@
+"""Pseudo-labels are learnt from only where the answers bear the model out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from askance import api
+from askance.active import belief
+from askance.active.belief import Belief, belief_in
+from askance.active.experts import expert_of
+from askance.active.label_sets import label_entries
+from askance.active.loop import Turn, Unwatched
+from askance.records import Prediction
+from askance.report.tables import budget_table
+from made_studies import TINY, make_study, write_dataset
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study with an answered base and query; triage trusts every slice."""
+    settings = {**TINY, "pseudo": {"threshold": 0.6, "share": 0.5}}
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated", **settings) as made:
+        turn, expert = Turn(made, Unwatched()), expert_of(made)
+        turn.answer(turn.ask_base(), expert)
+        query = turn.ask(1, turn.train(0))
+        turn.answer(query, expert)
+        said = made.store.predictions.of("cycle-000")
+        made.store.predictions.save_triage([replace(one, triage="pseudo", weight=1.0) for one in said])
+        yield made
+
+
+def _said(study, monkeypatch, *pairs):
+    """Let the answers to the query show ``pairs`` of score and Dice."""
+    answers = [(Prediction(f"p1/2/{place}", "cycle-000", score), dice) for place, (score, dice) in enumerate(pairs)]
+    monkeypatch.setattr(belief, "answers_of", lambda *_: answers)
+
+
+def _taught(study):
+    return [entry.kind for entry in label_entries(study, 1)].count("pseudo")
+
+
+def test_answers_that_bear_the_model_out_let_its_pseudo_labels_in(study, monkeypatch):
+    _said(study, monkeypatch, (0.9, 0.8), (0.8, 0.5), (0.7, 0.8), (0.1, 0.0))
+    found = belief_in(study, 1)
+    assert (found.slices, found.holds) == (3, True)
+    assert found.dice == pytest.approx(0.7)
+    assert _taught(study) > 0
+
+
+def test_a_model_that_is_sure_and_wrong_teaches_nothing(study, monkeypatch):
+    _said(study, monkeypatch, (0.9, 0.3), (0.8, 0.5), (0.7, 0.8))
+    assert belief_in(study, 1) == Belief(3, pytest.approx(0.5333, abs=1e-4), holds=False)
+    assert _taught(study) == 0
+    assert all(entry.kind == "annotation" for entry in label_entries(study, 1))
+
+
+def test_a_slice_rightly_predicted_empty_speaks_for_the_model(study, monkeypatch):
+    _said(study, monkeypatch, (0.9, np.nan), (0.8, np.nan), (0.7, 0.1))
+    assert belief_in(study, 1) == Belief(3, pytest.approx(0.7), holds=True)
+
+
+def test_too_few_answers_decide_nothing(study, monkeypatch):
+    _said(study, monkeypatch, (0.9, 0.0), (0.8, 0.0), (0.5, 0.0))
+    assert belief_in(study, 1) == Belief(2, None, holds=True)
+    assert _taught(study) > 0
+
+
+def test_the_base_was_asked_by_no_model(study):
+    assert belief_in(study, 0) == Belief()
+
+
+def test_the_answers_themselves_are_compared_with_what_was_said_of_them(study):
+    settings = study.config.model_copy(update={"pseudo": study.config.pseudo.model_copy(update={"threshold": 0.0})})
+    study.store.save_config(settings)
+    asked = study.store.query(1).slice_ids
+    assert belief_in(study, 1).slices == len(asked) > 0
+
+
+def test_the_table_says_why_nothing_was_pseudo_labelled(study, monkeypatch):
+    _said(study, monkeypatch, (0.9, 0.3), (0.8, 0.5), (0.7, 0.8))
+    Turn(study, Unwatched()).train(1)
+    records = api.records(study)
+    assert records[1]["triage"]["pseudo"] == 0 < records[1]["triage"]["hold"]
+    assert records[1]["belief"] == {"slices": 3, "dice": pytest.approx(0.5333, abs=1e-4), "holds": False}
+    assert budget_table(records)[1]["Pseudo-labelled"] == "none: Dice 0.53 on 3 asked that it trusted"
