@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipe_sections import atlas, bias, difficulty, figure, large, ranking, speed, unlike, waits
+from recipe_sections import atlas, bias, difficulty, figure, large, pseudo, ranking, speed, unlike, waits
 
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
@@ -57,6 +57,7 @@ def benchmarks_page() -> str:
         "confirmation_bias": ("Does a model believe what it was taught by its forerunner", bias),
         "gan_step": ("Speed of a training step", speed),
         "ranking_speed": ("What ranking a pool costs", ranking),
+        "pseudo_gain": ("What pseudo-labels add", pseudo),
         "phantom_difficulty": ("How hard the phantom is", difficulty),
         "serve_load": ("What an expert waits for the next slice", waits),
         "large_study": ("A study larger than memory", large),

@@ -125,6 +125,47 @@ def unlike(lines: list[dict[str, Any]]) -> str:
     )
 
 
+def pseudo(lines: list[dict[str, Any]]) -> str:
+    """What pseudo-labels and their scores add to the same training, in points, paired by seed."""
+    groups: dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]] = {}
+    for line in lines:
+        group = groups.setdefault((line["dataset"], line["fold"], line["tag"], line["base"]), {})
+        group.setdefault(line["method"], {})[line["seed"]] = line
+    rows = []
+    for (dataset, fold, tag, base), variants in sorted(groups.items(), key=str):
+        rows.append(
+            {
+                "Data set": dataset,
+                "Fold": fold or "test",
+                "Settings": tag or "default",
+                "Labelled": f"{100 * base:g} %",
+                "Seeds": str(len(variants.get("with", {}))),
+                "Without": _mean_of(variants, "without", "dice"),
+                "With": _mean_of(variants, "with", "dice"),
+                "With - without": _gain(variants, "with", "without", "dice"),
+                "The same per slice": _gain(variants, "with", "without", "slice_dice"),
+                "With - shuffled": _gain(variants, "with", "shuffled", "dice"),
+                "Shuffled - without": _gain(variants, "shuffled", "without", "dice"),
+            }
+        )
+    return (
+        "Three trainings from scratch on the same labels, with the same seed and steps: with pseudo-labels of a teacher "
+        "that learnt the same labels, without, and with the slices' scores shuffled. Dice per volume and differences in "
+        f"points, means over seeds (smallest to largest).\n\n{markdown(rows)}\n"
+    )
+
+
+def _mean_of(variants: dict[str, dict[int, dict[str, Any]]], method: str, key: str) -> str:
+    values = [line[key] for line in variants.get(method, {}).values()]
+    return figure(sum(values) / len(values)) if values else "–"
+
+
+def _gain(variants: dict[str, dict[int, dict[str, Any]]], method: str, other: str, key: str) -> str:
+    mine, theirs = variants.get(method, {}), variants.get(other, {})
+    gains = [100 * (mine[seed][key] - theirs[seed][key]) for seed in sorted(mine.keys() & theirs.keys())]
+    return f"{sum(gains) / len(gains):+.2f} ({min(gains):+.2f} to {max(gains):+.2f})" if gains else "–"
+
+
 def bias(lines: list[dict[str, Any]]) -> str:
     """How far above their Dice slices score that were pseudo-labelled, beside test slices that would have been."""
     rows = [
