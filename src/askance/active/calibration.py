@@ -27,11 +27,10 @@ FEATURES: dict[str, tuple[float, float]] = {
     "steadiness": (0.9, 0.3),
     "overlap": (0.8, 0.2),
     "missing_classes": (0.1, 0.5),
-    "weakest_class": (0.8, 0.2),
     "bald": (0.03, 0.03),
     "entropy": (0.2, 0.1),
 }
-_LEAN = 20.0  # pairs that the lean on the expected Dice is worth (log.md)
+_LEAN = 60.0  # pairs that the lean on the expected Dice is worth (log.md)
 _LEAN_ON = "continued_dice"
 
 
