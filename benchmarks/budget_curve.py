@@ -167,7 +167,7 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "peak_mb": record["peak_mb"],
         "threads": record["environment"]["threads"],
         "commit": record["commit"],
-        "default": method == DEFAULT and not any(getattr(options, name) for name in _SECTIONS),
+        "default": method == DEFAULT and not options.fold and not any(getattr(options, name) for name in _SECTIONS),
         "state": "full" if method == "full" else None,
         "run": method,
         "tag": options.tag,

@@ -12,6 +12,7 @@ they were stopped; what stands in the results is not run again.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import time
@@ -37,7 +38,7 @@ from askance.volumes.layouts import find_dataset
 RESULTS = Path(__file__).parent / "results" / "pseudo_gain.jsonl"
 VARIANTS = ("without", "with", "shuffled")
 _TEACHER = "cycle-000"
-_KEY = ("dataset", "fold", "base", "seed", "tag", "method")
+_KEY = ("dataset", "fold", "base", "seed", "tag", "settings", "method")
 
 
 def main() -> None:
@@ -59,12 +60,24 @@ def main() -> None:
     for seed in options.seeds:
         for base in options.bases:
             for variant in VARIANTS:
-                key = {"dataset": options.data.name, "fold": _fold(options), "base": base, "seed": seed, "tag": options.tag}
+                key = {
+                    "dataset": options.data.name,
+                    "fold": _fold(options),
+                    "base": base,
+                    "seed": seed,
+                    "tag": options.tag,
+                    "settings": _digest(options),
+                }
                 if (*key.values(), variant) not in done:
                     line = {"bench": "pseudo_gain", **key, "method": variant, **_trained(options, base, seed, variant)}
                     print(json.dumps({name: line[name] for name in (*_KEY, "dice", "slice_dice")}), flush=True)
                     with options.out.open("a") as file:
                         file.write(json.dumps(line) + "\n")
+
+
+def _digest(options: argparse.Namespace) -> str:
+    settings = json.dumps([options.training, options.grid, options.pseudo], sort_keys=True)
+    return hashlib.sha256(settings.encode()).hexdigest()[:8]
 
 
 def _fold(options: argparse.Namespace) -> str | None:
@@ -107,7 +120,8 @@ def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) 
 def _teacher(options: argparse.Namespace, base: float, seed: int) -> Path:
     """The folder of a study whose base is answered and learnt, and whose pool is ranked."""
     fold = [f"fold{options.fold[0]}of{options.fold[1]}"] if options.fold else []
-    folder: Path = options.work / "-".join([options.data.name, *fold, options.tag or "default", f"{base:g}", str(seed)])
+    names = [options.data.name, *fold, options.tag or "default", _digest(options), f"{base:g}", str(seed)]
+    folder: Path = options.work / "-".join(names)
     if not (folder / "study.toml").exists():
         settings = {
             "expert": "simulated",

@@ -97,7 +97,7 @@ def _study(options: argparse.Namespace, state: str, seed: int) -> Study:
         found = fold_of(found, options.fold) if options.fold else found
         budget: dict[str, Any] = {"base": 0.025, "total": 0.05, "cycles": 1}
         if state != "spread5":
-            patients, sides = divide(found, WHAT_THE_DATA_SAYS, seed=0)
+            patients, sides = divide(found, WHAT_THE_DATA_SAYS, seed)
             learn = sorted({who for case, who in patients.items() if sides[case] == "learn"})
             drawn = np.random.default_rng(seed).permutation(learn)[: int(state[0])].tolist()
             budget = {"start": "patients", "patients": drawn, "total": 10**9, "cycles": 0}

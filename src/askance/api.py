@@ -19,7 +19,7 @@ from askance.store.postgres import address
 from askance.store.store import Store
 from askance.summary import gather
 from askance.volumes.dataset import relocate_all, study_cases
-from askance.volumes.found import Found
+from askance.volumes.found import Found, some
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, patients_of
 
 Progress = Callable[[int, int], None]
@@ -197,12 +197,18 @@ def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, pro
     New cases go to learn unless ``division`` says otherwise: test and validation are frozen.
 
     Raises:
-        DataError: problems, other classes or channels than the study's.
+        DataError: problems, other classes, channels or ignored label than the study's.
+        SplitError: a new case that the data set names to test on.
     """
     if (found.classes, found.channels) != (study.config.classes, study.config.channels):
         raise DataError(
             f"{found.name}: classes {found.classes} and channels {found.channels} are not the study's "
             f"{study.config.classes} and {study.config.channels}"
+        )
+    if found.ignore is not None and found.ignore != study.config.ignore:
+        raise DataError(
+            f"{found.name}: label value {found.ignore} stands for what nobody labelled, which the study does not know "
+            f"(its `ignore` is {study.config.ignore}); make a new study of both data sets, or label the rest"
         )
     known = {case.id for case in study.store.cases()}
     fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in known)})
@@ -219,7 +225,8 @@ def _sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division
     """Patients of the new cases, told as those of the known ones were, and their side: learn, unless the user says another.
 
     Raises:
-        SplitError: a known case would get another patient, so that one patient could stand on two sides.
+        SplitError: a known case would get another patient, so that one patient could stand on two sides; or a new case
+            is one to test on.
     """
     patients = patients_of(found, division)
     stored = {case.id: case.patient for case in study.store.cases()}
@@ -230,6 +237,13 @@ def _sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division
             f"say how to tell patients as at `askance init` (--patients, --patients-csv, --each-case-a-patient)"
         )
     ids = [case.id for case in fresh.cases]
+    named = {} if division.splits is not None else found.splits or {}
+    kept_apart = [one for one in ids if (named.get(one) or named.get(patients[one]) or _LEARN) != _LEARN]
+    if kept_apart:
+        raise SplitError(
+            f"{found.name} keeps {some(kept_apart)} to test on, and a study's test side is frozen: added, they would be "
+            f"learnt from; take them out of the data set, or name them under learn there"
+        )
     splits = division.splits if division.splits is not None else dict.fromkeys(ids, _LEARN)
     return Division(table={case: patients[case] for case in ids}, splits=splits)
 

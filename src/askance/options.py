@@ -40,8 +40,11 @@ def database_option(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def data_options(parser: argparse.ArgumentParser, positional: bool = False, draws: bool = True) -> None:
-    """Add what tells where the data is and how to read it; ``draws``: patients to test on may have to be drawn."""
+def data_options(parser: argparse.ArgumentParser, positional: bool = False, draws: bool = True, slices: bool = True) -> None:
+    """Add what tells where the data is and how to read it.
+
+    ``draws``: patients to test on may have to be drawn; ``slices``: the axis to slice along is not settled yet.
+    """
     if positional:
         parser.add_argument("data", type=Path, help="nnU-Net v2, HVSMR, or a folder with images and labels")
     else:
@@ -50,7 +53,8 @@ def data_options(parser: argparse.ArgumentParser, positional: bool = False, draw
     parser.add_argument("--labels", type=Path, help="folder of the labels, with --images")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="class names from 0 on, where the layout has none")
     parser.add_argument("--fold", type=int, help="fold of nnU-Net's splits_final.json")
-    parser.add_argument("--axis", help="slice along file axis 0, 1 or 2, or axial, coronal, sagittal (coarsest spacing)")
+    if slices:
+        parser.add_argument("--axis", help="slice along file axis 0, 1 or 2, or axial, coronal, sagittal (coarsest spacing)")
     parser.add_argument("--patients", metavar="REGEX", help="a group in it is the patient, as '(p[0-9]+)_.*'")
     parser.add_argument("--patients-csv", type=Path, metavar="FILE", help="columns case,patient")
     parser.add_argument("--each-case-a-patient", action="store_true")

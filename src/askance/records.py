@@ -15,6 +15,9 @@ Affine = tuple[tuple[float, float, float, float], ...]
 #: State of a slice (DESIGN): pool -> queried -> leased -> answered -> (in_review ->) accepted; or skipped, unreadable.
 State = Literal["pool", "queried", "leased", "answered", "in_review", "accepted", "skipped", "unreadable"]
 
+#: States of slices that a person has put aside: what had been drawn on them is kept, and neither learnt from nor exported.
+SET_ASIDE: frozenset[State] = frozenset({"skipped", "unreadable"})
+
 #: Working-grid and label-file value of a pixel that nobody labelled; excluded from every loss and metric.
 IGNORE = 255
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from askance.active.coldstart import STARTS
+from askance.active.coldstart import STARTS, require_patients
 from askance.config import BudgetConfig
 from askance.errors import ConfigError
 from askance.records import Slice
@@ -50,7 +50,8 @@ def test_the_paper_s_base_is_all_slices_of_one_patient() -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"\['p9'\]"):
-        choose("patients", 1, patients=("p9",))
+        require_patients(BudgetConfig(patients=("p9", "p2")), pool())
+    require_patients(BudgetConfig(patients=("p2",)), pool())
     with pytest.raises(ConfigError, match="no/2/1"):
         choose("slices", 1, slices=("no/2/1",))
     with pytest.raises(ConfigError, match="nothing"):

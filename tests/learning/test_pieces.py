@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from askance.learning.pieces import come_in_one_piece, keep_largest
+from askance.learning.pieces import come_in_one_piece, keep_largest, shown_throughout, shows_foreground
 from askance.records import IGNORE
 
 
@@ -35,6 +35,26 @@ def test_pixels_that_nobody_labelled_are_no_foreground():
     label = _label((3, 3, 4))
     label[10:] = IGNORE
     assert come_in_one_piece([label] * 5)
+
+
+def test_two_organs_one_behind_the_other_leave_a_gap_that_labels_show():
+    along = np.linspace(0, 1, 41)
+    one = (along > 0.2) & (along < 0.8)
+    two = (np.abs(along - 0.25) < 0.1) | (np.abs(along - 0.75) < 0.1)
+    assert shown_throughout(along, one)
+    assert not shown_throughout(along, two)
+    assert not shown_throughout(along, along < 0)
+
+
+def test_lesions_here_and_there_are_not_shown_throughout():
+    rng = np.random.default_rng(0)
+    assert not shown_throughout(rng.random(100), rng.random(100) < 0.4)
+
+
+def test_what_nobody_labelled_shows_nothing():
+    assert shows_foreground(_label((3, 3, 2)))
+    assert not shows_foreground(_label())
+    assert not shows_foreground(np.full((4, 4), IGNORE, np.uint8))
 
 
 def test_the_largest_piece_of_the_volume_stays_and_the_others_lose_the_vote():

@@ -13,7 +13,7 @@ from askance.learning.checkpoints import hash_weights, load_progress
 from askance.learning.fabric import make_fabric
 from askance.learning.training import step_count, train
 
-CONFIGS = [("unet", "askance"), ("unet", "luc"), ("unet", "souly"), ("pix2pix", "pix2pix")]
+CONFIGS = [("unet", "askance"), ("unet", "luc"), ("pix2pix", "cgan"), ("unet", "souly"), ("pix2pix", "pix2pix")]
 
 
 class Stopped(KeyboardInterrupt):

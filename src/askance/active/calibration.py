@@ -43,9 +43,9 @@ class Calibration:
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Calibration:
-        """As a model's info holds it; the lean where it holds none, or one for other FEATURES (an older model's)."""
+        """As a model's info holds it; the lean where it holds none, or one of other measures (an older model's)."""
         known = info.get("calibration")
-        if not known or len(known["weights"]) != 1 + len(FEATURES):
+        if not known or known.get("measures") != list(FEATURES):
             return LEAN
         return cls(tuple(known["weights"]), int(known["pairs"]))
 

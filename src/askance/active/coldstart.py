@@ -30,18 +30,23 @@ def spread(slices: Sequence[Slice], n: int, budget: BudgetConfig, rng: np.random
 
 
 def patients(slices: Sequence[Slice], n: int, budget: BudgetConfig, rng: np.random.Generator) -> list[str]:
-    """All slices of the patients named, or of one drawn at random (the paper's base); ``n`` does not matter.
-
-    Raises:
-        ConfigError: a patient that is not in learn.
-    """
+    """All slices of the patients named, or of one drawn at random (the paper's base); ``n`` does not matter."""
     del n
     own = _by_patient(slices)
+    names = budget.patients or (sorted(own)[int(rng.integers(len(own)))],)
+    return [one.id for name in names for one in own.get(name, [])]
+
+
+def require_patients(budget: BudgetConfig, learn: Sequence[Slice]) -> None:
+    """Refuse patients in ``budget`` that no slice of ``learn`` is of.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    own = _by_patient(learn)
     unknown = sorted(set(budget.patients) - own.keys())
     if unknown:
         raise ConfigError(f"budget.patients names {unknown}; wanted patients of learn, such as {sorted(own)[:3]}")
-    names = budget.patients or (sorted(own)[int(rng.integers(len(own)))],)
-    return [one.id for name in names for one in own[name]]
 
 
 def named(slices: Sequence[Slice], n: int, budget: BudgetConfig, rng: np.random.Generator) -> list[str]:

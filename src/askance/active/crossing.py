@@ -60,7 +60,7 @@ def crossed_pairs(study: Study, runs: Sequence[Run], halves: Sequence[NDArray[np
     pairs: list[tuple[dict[str, float], float]] = []
     for run, unseen in zip(runs, reversed(halves), strict=True):
         states = train(run).states
-        predictor = Predictor(states, run.shape, run.network, run.training, seen_in(run.data, run.training))
+        predictor = Predictor(states, run.shape, run.network, run.training, seen_in(study, run.data))
         judged = unseen[:: -(-2 * len(unseen) // _MOST)]
         pairs += _judged(study, predictor, {data.slice_ids[place]: data.labels[place] for place in judged})
     known = [(seen, dice) for seen, dice in pairs if np.isfinite(dice)]

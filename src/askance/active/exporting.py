@@ -52,7 +52,8 @@ def export_nnunet(
 ) -> Path:
     """An nnU-Net v2 data set of learn; what is neither annotated nor trusted has the label ``ignore``.
 
-    Trusted is a slice of ``model`` (the newest) with a score from ``threshold`` on; None: as the study's own triage has it.
+    Trusted is a slice of ``model`` (the newest) with a score from ``threshold`` on; None: as the study's own
+    triage has it, and none where the last answers spoke against it.
     Cases without anything trusted are left out. nnU-Net wants ``out`` to be called DatasetNNN_NAME. ``cases.csv`` names the
     patients, by whom a split has to go, ``provenance.json`` says whose each slice is. Images keep voxels and
     geometry as stored; the texts of their headers stay behind.
@@ -66,7 +67,7 @@ def export_nnunet(
     with made_whole(out) as draft:
         for name in ("imagesTr", "labelsTr"):
             (draft / name).mkdir()
-        for case, finished in finished_cases(study, chosen, _rule(study.config, threshold), progress):
+        for case, finished in finished_cases(study, chosen, _rule(study, threshold), progress):
             if finished.trusted.any():
                 for channel, source in enumerate(case.images):
                     copy_source(source, draft / "imagesTr" / f"{case.id}_{channel:04d}{ending}")
@@ -106,10 +107,15 @@ def _provenance(study: Study, model: Model | None, case: Case, finished: Finishe
     }
 
 
-def _rule(config: StudyConfig, threshold: float | None) -> PseudoConfig:
-    """The study's triage; with a threshold of the user's also where the study itself uses no pseudo-labels."""
+def _rule(study: Study, threshold: float | None) -> PseudoConfig:
+    """The study's triage; with a threshold of the user's also where the study itself uses no pseudo-labels.
+
+    Where the last answers did not bear the model before out (``belief``), its successor is not trusted unasked either.
+    """
+    config, latest = study.config, study.store.latest_model()
     if threshold is None:
-        return config.pseudo
+        doubted = latest is not None and (latest.info.get("belief") or {}).get("holds") is False
+        return config.pseudo.model_copy(update={"share": 0.0}) if doubted else config.pseudo
     if not 0 <= threshold <= 1:
         raise UsageError(f"the threshold is {threshold}; wanted a score from 0 to 1")
     return config.pseudo.model_copy(update={"threshold": threshold, "share": max(config.pseudo.share, 0.5)})

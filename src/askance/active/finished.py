@@ -15,7 +15,7 @@ from askance.active.study import Study
 from askance.active.triage import triage
 from askance.config import PseudoConfig
 from askance.errors import UsageError
-from askance.records import IGNORE, Annotation, Case, Model, Prediction, slice_id
+from askance.records import IGNORE, SET_ASIDE, Annotation, Case, Model, Prediction, slice_id
 
 Progress = Callable[[int, int], None]
 
@@ -92,7 +92,7 @@ class _Finisher:
         trusted, origins = np.zeros(labels.shape, bool), []
         for index, prediction in enumerate(judged):
             name = slice_id(case.id, self._study.config.grid.axis, index)
-            if name in self._annotations:
+            if name in self._annotations and self._states[name] not in SET_ASIDE:
                 origins.append(self._paint(self._annotations[name], prediction, labels[index], trusted[index]))
             elif prediction is None or self._states[name] == "unreadable":
                 labels[index] = 0

@@ -13,14 +13,13 @@ from numpy.typing import DTypeLike, NDArray
 from askance.active.belief import belief_in
 from askance.active.scores import enlarged
 from askance.active.study import Study, by_case, model_name
-from askance.config import TrainingConfig
 from askance.errors import UsageError
 from askance.learning.batches import TrainingData
 from askance.learning.fields import field_of
 from askance.learning.objectives import learns_from_unlabelled
-from askance.learning.pieces import come_in_one_piece
+from askance.learning.pieces import come_in_one_piece, shown_throughout, shows_foreground
 from askance.learning.prediction import Seen
-from askance.records import IGNORE, LabelEntry, LabelSet, parse_slice_id, slice_id
+from askance.records import IGNORE, SET_ASIDE, LabelEntry, LabelSet, parse_slice_id, slice_id
 
 _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
@@ -28,20 +27,24 @@ _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether 
 def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
     """S_true + weighted G(P): the latest annotation of each slice, and the last model's pseudo-labels of the pool.
 
-    Where the answers do not bear the last model out, its pseudo-labels stay out (``belief``).
+    An annotation of a slice that was skipped or found unreadable since stays in the store and is not learnt from. Where
+    the answers do not bear the last model out, its pseudo-labels stay out (``belief``).
 
     Raises:
         UsageError: nothing is labelled.
     """
-    unassisted = study.validation_ids()
+    unassisted, states = study.validation_ids(), study.store.states()
     true = [
         LabelEntry(one.slice_id, "annotation", 1.0, version=one.version)
         for one in study.store.annotations()
-        if one.slice_id not in unassisted and study.store.case(parse_slice_id(one.slice_id)[0]).split == "learn"
+        if one.slice_id not in unassisted
+        and states[one.slice_id] not in SET_ASIDE
+        and study.store.case(parse_slice_id(one.slice_id)[0]).split == "learn"
     ]
     if not true:
         raise UsageError(f"{study.store.folder}: no slice of learn is labelled yet; answer the base first (`askance query`)")
-    return true + _pseudo_entries(study, cycle)
+    taken = {entry.slice_id for entry in true}
+    return true + [entry for entry in _pseudo_entries(study, cycle) if entry.slice_id not in taken]
 
 
 def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
@@ -55,11 +58,22 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
     ]
 
 
-def seen_in(data: TrainingData, config: TrainingConfig) -> Seen:
+def seen_in(study: Study, data: TrainingData) -> Seen:
     """What the expert's labels in ``data``, or an even sample of them, have shown of foreground."""
-    annotated = np.flatnonzero(~data.pseudo)
-    labels = [data.labels[place] for place in annotated[:: -(-len(annotated) // _LOOKED_AT)]]
-    return Seen(config.one_piece and come_in_one_piece(labels), field_of(labels) if config.field else None)
+    annotated, config = np.flatnonzero(~data.pseudo), study.config.training
+    chosen = annotated[:: -(-len(annotated) // _LOOKED_AT)]
+    labels = [data.labels[place] for place in chosen]
+    one_piece = config.one_piece and come_in_one_piece(labels)
+    if one_piece:
+        along = [_along(study, data.slice_ids[place]) for place in chosen]
+        one_piece = shown_throughout(along, [shows_foreground(label) for label in labels])
+    return Seen(one_piece, field_of(labels) if config.field else None)
+
+
+def _along(study: Study, name: str) -> float:
+    """Where in its volume a slice lies, from 0 to 1."""
+    case, axis, index = parse_slice_id(name)
+    return index / max(1, study.store.case(case).shape[axis] - 1)
 
 
 @contextmanager

@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
 from typing import Any, Protocol
 
 from askance.active.acquisition import acquisition
-from askance.active.belief import belief_in
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
@@ -118,7 +116,12 @@ class Turn:
         return ask(self._study, cycle, model.id)
 
     def rank(self, cycle: int, model: Model) -> list[Prediction]:
-        """What ``model`` says of every pool slice, as far as the study's acquisition wants to know."""
+        """What ``model`` says of every pool slice, as far as the study's acquisition wants to know.
+
+        Once it was triaged, what stands in the store stays: it is what the query and the pseudo-labels came of.
+        """
+        if self._study.store.marked(cycle, "triage") is not None:
+            return self._study.store.predictions.of(model.id)
         needs = acquisition(self._study.config.acquisition).needs
         self._study.prepare()
         with self._timed(cycle, "rank"):
@@ -177,7 +180,7 @@ class Turn:
             **measured,
             "effort": _effort(self._study, cycle),
             "triage": _triage_counts(self._study, cycle, model.label_set),
-            "belief": asdict(belief_in(self._study, cycle)),
+            "belief": model.info.get("belief"),
             "seconds": {name: round(mark["seconds"], 3) for name, mark in stages.items() if mark},
             "peak_mb": peak_mb(),
             "label_set": model.label_set,

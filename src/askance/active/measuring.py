@@ -130,7 +130,7 @@ def _summary(study: Study, measured: Sequence[Measured]) -> dict[str, Any]:
     scores = _values(measured, "score")
     raw = None if measured[0].predictions[0].d_raw is None else _values(measured, "d_raw")
     return {
-        "dice": _mean(np.array([_mean(one.volume) for one in measured])),
+        "dice": _mean(np.array([_nan_mean(one.volume) for one in measured])),
         "dice_per_class": dict(zip(names, per_class)),
         "per_volume": {one.case: dict(zip(names, map(_plain, one.volume))) for one in measured},
         "slice_dice": _mean(slices),

@@ -7,7 +7,7 @@ import numpy as np
 from askance.active.acquisition import Acquisition, Candidate, acquisition, require_truth_for
 from askance.active.candidates import Informed
 from askance.active.chance import TRUE_FOREGROUND
-from askance.active.coldstart import STARTS
+from askance.active.coldstart import STARTS, require_patients
 from askance.active.measures import given
 from askance.active.study import Study, by_case
 from askance.config import BudgetConfig
@@ -28,7 +28,9 @@ def ask_base(study: Study) -> Query:
         return known
     config, rng = study.config, np.random.default_rng((study.config.seed, _QUERY_STREAM, 0))
     pool = study.pool()
-    total = len(study.store.slices("learn"))
+    learn = study.store.slices("learn")
+    require_patients(config.budget, learn)
+    total = len(learn)
     labelled = len(study.store.annotations())
     wanted = max(0, config.budget.count(config.budget.base, total) - labelled)
     a_patient = config.budget.start == "patients" and (config.budget.patients or not labelled)

@@ -51,7 +51,7 @@ def trust(unlike: Floats) -> Floats:
 def score_maps(outcome: Outcome, preset: str) -> NDArray[np.float16]:
     """The patch score maps (D, h, w), 1 = right."""
     if preset == "paper" and outcome.patch_logits is not None:
-        return verdict_map(outcome.patch_logits)
+        return verdict_map(outcome)
     return confidence_map(outcome.probs)
 
 
@@ -60,9 +60,16 @@ def confidence_map(probs: Floats) -> NDArray[np.float16]:
     return pooled(probs.max(1)).astype(np.float16)
 
 
-def verdict_map(patch_logits: Floats) -> NDArray[np.float16]:
-    """Patch score map (D, h, w) in [0, 1]: D's probability that a patch is real."""
-    return (1 / (1 + np.exp(-patch_logits))).astype(np.float16)
+def verdict_map(outcome: Outcome) -> NDArray[np.float16]:
+    """Patch score map (D, h, w) in [0, 1] of the grid: D's probability that a patch is real, its mean beyond what D saw."""
+    assert outcome.patch_logits is not None
+    real = (1 / (1 + np.exp(-outcome.patch_logits))).astype(np.float16)
+    depth, _, height, width = outcome.probs.shape
+    laid = np.empty((depth, height, width), np.float32)
+    laid[...] = real.mean((1, 2), dtype=np.float32)[:, None, None]
+    part = outcome.judged.cut(laid) if outcome.judged else laid
+    part[...] = enlarged(real, part.shape[1:])
+    return pooled(laid).astype(np.float16)
 
 
 def enlarged(score_maps: NDArray[np.float16], size: tuple[int, ...]) -> Floats:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.answered import answered_pairs
-from askance.active.calibration import Calibration, fit
+from askance.active.belief import belief_in
+from askance.active.calibration import FEATURES, Calibration, fit
 from askance.active.crossing import Pairs, crossed_pairs, half_runs, halves_of
 from askance.active.label_sets import label_entries, seen_in, training_data
 from askance.active.study import Study, model_name
@@ -48,7 +49,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     model_id = model_name(cycle)
     if any(known.id == model_id for known in study.store.models()):
         return study.store.model(model_id)
-    label_set = study.store.save_label_set(label_entries(study, cycle))
+    belief, label_set = belief_in(study, cycle), study.store.save_label_set(label_entries(study, cycle))
     start = _start(study, cycle)
     progress = study.store.folder / "models" / f"{model_id}.progress"
     with training_data(study, label_set) as data:
@@ -56,7 +57,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         halves = _halves(study, cycle, run)
         *half, run = _on_one_bar([*half_runs(run, halves), run])
         crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
-        seen = seen_in(data, study.config.training)
+        seen = seen_in(study, data)
         trained = train(run)
     states = trained.states | _novelty(study, trained.states, seen) | _made(study, trained.states, run.seed)
     info = {
@@ -67,7 +68,8 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "slices_per_s": trained.slices_per_s,
         "one_piece": seen.one_piece,
         "field": astuple(seen.field) if seen.field else None,
-        "calibration": asdict(_calibration(study, cycle, crossed)),
+        "belief": asdict(belief),
+        "calibration": {**asdict(_calibration(study, cycle, crossed)), "measures": list(FEATURES)},
         "crossed": asdict(crossed),
         "config": study.config.model_dump(mode="json"),
     }
@@ -102,7 +104,9 @@ def _report(report: Callable[[Step], None], done: int, total: int, step: Step) -
 def _crossed(study: Study, cycle: int) -> Pairs:
     """What the halves of the base said of each other, as the base's model keeps it."""
     known = study.store.model(model_name(0)).info.get("crossed") if cycle > 0 else None
-    return Pairs(tuple(known["seen"]), tuple(known["dice"])) if known else Pairs()
+    pairs = zip(known["seen"], known["dice"]) if known else ()
+    usable = [(seen, dice) for seen, dice in pairs if seen.keys() >= FEATURES.keys()]  # an older base looked at others
+    return Pairs(tuple(seen for seen, _ in usable), tuple(dice for _, dice in usable))
 
 
 def _calibration(study: Study, cycle: int, crossed: Pairs) -> Calibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from askance.active.study import Study, by_case
@@ -12,10 +13,11 @@ _LOOKED_AT = 400  # slices of learn, labelled or not, that tell what is usual
 
 
 def usual_in_learn(study: Study, predictor: Predictor) -> Novelty | None:
-    """What an even sample of the slices of learn shows to be usual; None where they are too few, or of one patient."""
+    """What a sample of the slices of learn shows to be usual; None where they are too few, or of one patient."""
     ids = sorted(one.id for one in study.store.slices("learn"))
     traits, patients = [], []
-    for case_id, indices in by_case(ids[:: -(-len(ids) // _LOOKED_AT)]).items():
+    chosen = np.random.default_rng(0).permutation(len(ids))[:_LOOKED_AT]  # every n-th could meet the same level of each
+    for case_id, indices in by_case([ids[place] for place in sorted(chosen)]).items():
         case = study.store.case(case_id)
         images = study.cache.images_of(case_id, indices)
         traits.append(predictor.traits(images, study.extent(case)))

@@ -50,7 +50,7 @@ def add_commands(group: Any) -> None:
 
     add = command(group, "add", _add, "bring new cases of a data set into a study")
     study_argument(add)
-    data_options(add)
+    data_options(add, draws=False, slices=False)
 
     relocate = command(group, "relocate", _relocate, "find source files that were moved, by their bytes")
     study_argument(relocate)

@@ -10,6 +10,7 @@ drowns among hundreds of usual traits.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ _QUIET = 0.05  # of the group's mean spread: no trait is taken to vary less
 _USUAL = 0.99  # share of slices of learn, when their patient is left out, that are not novel
 _PARTS = 5  # into which patients are divided to be left out
 _MARGIN = 3.0  # over the root of how many patients there are, beyond what they show: slices of one patient are alike
+_FEWEST = 10  # slices beside those of any one patient: less says nothing of a spread
 _LEAST = 40  # slices, from at least two patients, that tell what is usual
 
 
@@ -91,7 +93,8 @@ class Novelty:
 
 def fit(traits: Traits, patients: Sequence[str]) -> Novelty | None:
     """What ``traits`` (N, T) of slices of ``patients`` (N) show to be usual; None of too few slices or of one patient."""
-    if len(patients) < _LEAST or len(set(patients)) < 2:
+    most = max(Counter(patients).values(), default=0)
+    if len(patients) < _LEAST or len(set(patients)) < 2 or len(patients) - most < _FEWEST:
         return None
     apart = {name: _left_out(table, patients) for name, table in traits.items()}
     limits = {name: float(distances.quantile(_USUAL)) for name, distances in apart.items()}

@@ -49,6 +49,8 @@ OBJECTIVES = {
     "askance": Objective(_overlap_and_entropy, betas=(0.9, 0.99), constant=0.0, graded=True),
     # Isola 2017, sec. 3.3: Adam (0.5, 0.999), a constant rate for half of the epochs, then linear to zero.
     "pix2pix": Objective(absolute, betas=(0.5, 0.999), constant=0.5),
+    # Isola's cGAN with nnU-Net's loss in L1's place, which sees a thin class early on.
+    "cgan": Objective(_overlap_and_entropy, betas=(0.5, 0.999), constant=0.5),
     # Luc 2016: cross-entropy in L1's place; L1 between class maps has hardly a gradient where G is surely wrong.
     "luc": Objective(cross_entropy, betas=(0.5, 0.999), constant=0.5),
     # Souly 2017 has cross-entropy alone; with preset askance's loss it shows what the unlabelled slices add to that.

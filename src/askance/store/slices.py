@@ -8,7 +8,7 @@ from typing import Any, get_args
 import sqlalchemy as sa
 
 from askance.errors import StudyError
-from askance.records import Slice, Split, State
+from askance.records import SET_ASIDE, Slice, Split, State
 from askance.store import schema
 from askance.store.cases import natural
 
@@ -104,8 +104,12 @@ def in_chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def budget(connection: sa.Connection) -> dict[str, Any]:
-    """``slices`` of learn, ``labelled`` (those with an annotation), and ``share`` (0 where learn is empty)."""
+    """``slices`` of learn, ``labelled`` (annotated and not set aside), and ``share`` (0 where learn is empty)."""
     slices = connection.scalar(sa.select(sa.func.count()).where(schema.slices.c.state.is_not(None))) or 0
-    answered = sa.select(sa.func.count(sa.distinct(schema.annotations.c.slice_id)))
+    answered = (
+        sa.select(sa.func.count(sa.distinct(schema.annotations.c.slice_id)))
+        .join(schema.slices, schema.slices.c.id == schema.annotations.c.slice_id)
+        .where(sa.or_(schema.slices.c.state.is_(None), schema.slices.c.state.not_in(sorted(SET_ASIDE))))
+    )
     labelled = connection.scalar(answered) or 0
     return {"slices": slices, "labelled": labelled, "share": labelled / slices if slices else 0.0}
