@@ -166,7 +166,8 @@ def status(study: Study) -> dict[str, Any]:
     counts = {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
     waiting = [one for one, state in states.items() if state in ("queried", "leased", "answered", "in_review")]
     if waiting:
-        following = f"answer {len(waiting)} slices of cycle {queries[-1].cycle}"
+        cycles = sorted({query.cycle for query in queries if set(waiting) & set(query.slice_ids)})
+        following = f"answer {len(waiting)} slices of cycle {', '.join(map(str, cycles))}"
     elif not queries:
         following = "ask cycle 0"
     elif model is None or queries[-1].cycle > model.cycle:

@@ -43,24 +43,27 @@ class Taken:
 
 
 def write_query(study: Study, folder: Path) -> Path:
-    """Write what is open of the newest query to ``folder``; an earlier writing of it stays as it is, drawings and all.
+    """Write what is open of the newest query to ``folder``, of an earlier one where a reopened answer is all that is.
 
-    Image files are copied with their voxels and geometry as stored; the texts of their headers stay behind.
+    An earlier writing of the same query stays as it is, drawings and all. Image files are copied with their voxels and
+    geometry as stored; the texts of their headers stay behind.
 
     Raises:
         UsageError: no query is open, or ``folder`` holds something else.
         SourceMissing, SourceChanged: an image file is not as the study knows it.
         StudyError: ``folder`` cannot be written.
     """
-    queries, states = study.store.queries(), study.store.states()
-    slice_ids = [one for one in queries[-1].slice_ids if states[one] in OPEN] if queries else []
-    if not slice_ids:
+    states = study.store.states()
+    for query in reversed(study.store.queries()):  # an answer of an earlier cycle may have been reopened
+        if slice_ids := [one for one in query.slice_ids if states[one] in OPEN]:
+            break
+    else:
         raise UsageError(f"{study.store.folder}: no slice waits for the expert; `askance run` asks for the next ones")
-    if _marked(folder).get("query") == _identity(study, queries[-1]):
+    if _marked(folder).get("query") == _identity(study, query):
         return folder
     with made_whole(folder) as draft:
-        _write_volumes(study, queries[-1], slice_ids, draft)
-        _write_texts(study, queries[-1], slice_ids, draft)
+        _write_volumes(study, query, slice_ids, draft)
+        _write_texts(study, query, slice_ids, draft)
     return folder
 
 

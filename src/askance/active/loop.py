@@ -7,7 +7,7 @@ that was killed, or one that waited for its expert, goes on where it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from askance.active.acquisition import acquisition
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
+from askance.active.proposals import OPEN
 from askance.active.querying import ask, ask_base, query_size
 from askance.active.ranking import rank_pool
 from askance.active.study import Study, model_name
@@ -22,7 +23,7 @@ from askance.active.training import train_cycle
 from askance.active.triage import triage
 from askance.errors import WaitingForExpert
 from askance.learning.task import Step
-from askance.records import Cycle, Model, Prediction, Query
+from askance.records import Cycle, Model, Prediction, Query, State
 
 
 class Watcher(Protocol):
@@ -136,13 +137,9 @@ class Turn:
         store = self._study.store
         with self._timed(query.cycle, "answer"):
             store.save_answers(expert.answers(query))
-        states = store.states()
-        open_ids = [one for one in query.slice_ids if states[one] in ("queried", "leased", "answered", "in_review")]
-        if open_ids:
-            raise WaitingForExpert(
-                f"cycle {query.cycle}: {len(open_ids)} of {len(query.asked)} slices wait for the expert; "
-                f"`askance query` writes them to a folder, `askance answer` takes them back"
-            )
+        store.desk.lapse()
+        if waiting := _waiting(query, store.states()):
+            raise WaitingForExpert(f"cycle {query.cycle}: {waiting}")
 
     def train(self, cycle: int) -> Model:
         """Train the model of ``cycle``, measure it and write the cycle's record."""
@@ -193,6 +190,21 @@ class Turn:
 
 
 STAGES = ("prepare", "rank", "ask", "triage", "answer", "train", "measure")
+
+
+def _waiting(query: Query, states: Mapping[str, State]) -> str:
+    """What of ``query`` is not done, and who has to do it; nothing where all is."""
+    unread = sum(states[one] in OPEN for one in query.slice_ids)
+    unseen = sum(states[one] in ("answered", "in_review") for one in query.slice_ids)
+    said = []
+    if unread:
+        said.append(
+            f"{unread} of {len(query.asked)} slices wait for the expert; `askance query` writes them to a folder, "
+            f"`askance answer` takes them back, `askance serve` shows them in the browser"
+        )
+    if unseen:
+        said.append(f"{unseen} of {len(query.asked)} slices wait for a second person to see the answer, on the page")
+    return "; ".join(said)
 
 
 def _effort(study: Study, cycle: int) -> dict[str, int]:

@@ -107,6 +107,10 @@ class Desk:
         """Put a slice back into the queue; what was drawn is kept as a draft."""
         self._database.write(_give_back, slice_id, user, tab)
 
+    def lapse(self) -> int:
+        """Give back what lies in hands that gave no sign of life for too long; how many slices."""
+        return self._database.write(leases.lapse)
+
     def reopen(self, slice_id: str, user: str, tab: str) -> Lease:
         """Take an earlier answer in hand again."""
         return self._database.write(handing_in.reopen, slice_id, user, tab, self.reading)
