@@ -139,6 +139,7 @@ def test_an_axis_changed_by_hand_is_refused_on_opening(store: Store) -> None:
         ("channels", '"MR",', '"MR", "T2",'),
         ("grid.size", "    16,", "    32,"),
         ("network.width", "\nwidth = 32", "\nwidth = 16"),
+        ("network.context", "\ncontext = 0", "\ncontext = 1"),
     ],
 )
 def test_what_a_trained_model_hangs_on_cannot_be_changed_by_hand(store: Store, key: str, before: str, after: str) -> None:

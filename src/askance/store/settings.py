@@ -15,7 +15,7 @@ NAME = "study.toml"
 #: What a trained model's weights and its stored predictions hang on.
 _OF_A_MODEL = (
     *("grid.size", "grid.spacing_mm"),
-    *("network.generator", "network.width", "network.stem", "network.discriminator_width"),
+    *("network.generator", "network.width", "network.stem", "network.discriminator_width", "network.context"),
 )
 
 
