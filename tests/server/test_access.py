@@ -1,5 +1,7 @@
 """Who may what, and what a bad guest gets: a clear refusal, nothing changed, no path and no traceback."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from served import People
 
 from askance.errors import UsageError
+from askance.server import guarding
 from askance.server.guarding import HEADERS
 from askance.server.serving import Address, require_private
 
@@ -85,6 +88,38 @@ def test_no_file_beside_the_page_is_served(people: People, path: str) -> None:
 def test_a_body_larger_than_allowed_is_refused(people: People) -> None:
     where = {"slice": people.anna.next(), "tab": people.anna.tab}
     assert people.anna.ask("POST", "/api/submit", params=where, content=b"\0" * (8 * 2**20 + 1)).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/api/next", "/api/submit", "/t/wrong/datastore/label?image=p1"])
+def test_a_body_sent_in_pieces_is_refused_at_its_limit_before_anybody_is_known(
+    people: People, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(guarding, "MAX_UPLOAD", 16 * 2**20)
+    limit = 16 * 2**20 if path.startswith("/t/") else 8 * 2**20
+    sent, head = 0, b'--x\r\nContent-Disposition: form-data; name="label"; filename="a.nii"\r\n\r\n'
+
+    async def receive() -> dict[str, object]:
+        nonlocal sent
+        assert sent <= limit, "more is read than may be"
+        sent += 2**20
+        return {"type": "http.request", "body": (head if sent == 2**20 else b"").ljust(2**20, b"\0"), "more_body": True}
+
+    assert asyncio.run(answered(people, path, receive)) == 413
+
+
+async def answered(people: People, path: str, receive: Callable[[], Awaitable[dict[str, object]]]) -> int:
+    """Status for a body of unknown length from somebody unknown."""
+    where, _, query = path.partition("?")
+    kind = b"multipart/form-data; boundary=x" if "label" in path else b"application/json"
+    scope = {"type": "http", "method": "PUT" if "label" in path else "POST", "path": where, "query_string": query.encode()}
+    headers = [(b"content-type", kind), (b"transfer-encoding", b"chunked"), (b"x-askance", b"1")]
+    told: list[int] = []
+
+    async def send(message: dict[str, object]) -> None:
+        told.extend([int(str(message["status"]))] if "status" in message else [])
+
+    await people.anna.client.app({**scope, "headers": headers, "http_version": "1.1"}, receive, send)
+    return told[0]
 
 
 def test_a_missing_source_is_told_without_its_path(people: People, tmp_path: Path) -> None:

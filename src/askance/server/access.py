@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 
 from askance.errors import AccessError
-from askance.server.wire import MAX_BODY
 from askance.store.store import Store
 from askance.store.users import Role, User
 
@@ -50,19 +49,13 @@ def at_least(role: Role) -> Callable[[User], User]:
     return check
 
 
-async def bounded_body(request: Request) -> bytes:
-    """The request's body, refused once it is too large, whatever its header promised."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise HTTPException(413, f"the request is larger than {MAX_BODY} bytes")
-        parts.append(part)
-    return b"".join(parts)
+async def body_of(request: Request) -> bytes:
+    """The request's body; ``guarding`` bounds it."""
+    return await request.body()
 
 
 TheStore = Annotated[Store, Depends(store_of)]
 Anybody = Annotated[User, Depends(user_of)]
 Reviewer = Annotated[User, Depends(at_least("reviewer"))]
 Admin = Annotated[User, Depends(at_least("admin"))]
-Body = Annotated[bytes, Depends(bounded_body)]
+Body = Annotated[bytes, Depends(body_of)]

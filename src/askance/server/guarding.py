@@ -1,7 +1,7 @@
 """Before any route: sizes, requests that another site made a browser send, and the headers of every answer.
 
 Plain ASGI, so that no body is read which the route doesn't want: clients of MONAI Label send a GET with a content-length
-and no body.
+and no body. What is read is counted here: a route reads its body before it knows who asks.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from fastapi import HTTPException
+
+from askance.server.wire import MAX_BODY
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -54,9 +58,29 @@ class Guard:
 
         problem = _problem(scope["method"], scope["path"], headers)
         if problem is None:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, _counted(receive, _limit(scope["path"])), send_with_headers)
         else:
             await _refuse(send_with_headers, *problem)
+
+
+def _limit(path: str) -> int:
+    """Bytes that a request to ``path`` may have: clients of MONAI Label send volumes, the page sends slices."""
+    return MAX_UPLOAD if path.startswith("/t/") else MAX_BODY
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """``receive``, which raises 413 where the body, however it is sent, is longer than ``limit`` bytes."""
+    size = 0
+
+    async def receive_counted() -> MutableMapping[str, Any]:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise HTTPException(413, f"the request is larger than {limit} bytes")
+        return message
+
+    return receive_counted
 
 
 def _problem(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
@@ -64,8 +88,8 @@ def _problem(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, 
     if method in _SAFE:
         return None
     length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length) > MAX_UPLOAD:
-        return 413, "the request is too large"
+    if not length.isdigit() or int(length) > _limit(path):
+        return 413, f"the request is larger than {_limit(path)} bytes"
     if path.startswith("/t/") or b"authorization" in headers:
         return None  # a token that no browser adds by itself
     if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
