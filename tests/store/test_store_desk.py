@@ -168,6 +168,55 @@ def test_a_slice_drawn_on_beside_is_kept_as_a_version(asked: Store) -> None:
     assert (newest.author, newest.version) == ("ben", 2)
 
 
+@pytest.mark.parametrize("reading", [{"review": True}, {"second_reader": 1.0}])
+def test_a_slice_drawn_on_beside_waits_as_any_answer_does(
+    tmp_path: Path, new_database: NewDatabase, reading: dict[str, object]
+) -> None:
+    with made(tmp_path / "study", new_database(), **reading) as store:
+        slice_id, pool, asked_too = taken(store, "anna"), "c1/2/4", IDS[-1]
+        for seed in (4, 5):  # drawn on again while it waits, it waits still
+            store.desk.keep([Answer(pool, labels(seed), "anna")])
+        assert store.state(pool) == "answered"
+        submit(store, "anna", slice_id, others=(Answer(pool, labels(6), "anna"), Answer(asked_too, labels(7), "anna")))
+        assert {store.state(one) for one in (slice_id, pool, asked_too)} == {"answered"}
+        newest = store.annotation(pool)
+        assert newest is not None
+        assert np.array_equal(store.read_annotation(newest), labels(6))
+        assert [one.author for one in store.desk.visible([pool], "ben")] == ([] if "second_reader" in reading else ["anna"])
+        store.desk.keep([Answer(pool, labels(8), "ben")])
+        assert np.array_equal(store.read_annotation(store.desk.newest([pool])[0]), labels(6)), "what waits goes on standing"
+
+
+def test_what_was_accepted_waits_anew_where_its_author_draws_on_it(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), review=True) as store:
+        slice_id = taken(store, "anna")
+        submit(store, "anna", slice_id)
+        store.desk.next_review("rita", "t")
+        store.desk.accept(slice_id, "rita", "t")
+        store.desk.keep([Answer(slice_id, labels(1), "anna")])
+        assert store.state(slice_id) == "answered"
+
+
+def test_nobody_reviews_what_was_given_to_them_to_read(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0) as store:
+        first = taken(store, "rita")
+        second = taken(store, "anna")
+        submit(store, "anna", second)
+        change(store, "UPDATE slices SET state = 'pool' WHERE state = 'queried'")
+        store.desk.give_back(first, "rita", "t")
+        change(store, "UPDATE slices SET state = 'pool' WHERE state = 'queried'")
+        given = store.desk.next("rita", "t")
+        assert given is not None
+        assert (given.lease.slice_id, given.lease.purpose) == (second, "second")
+        for review in (
+            lambda: store.desk.accept(second, "rita", "t"),
+            lambda: store.desk.correct(Answer(second, labels(9), "rita"), "t", None),
+        ):
+            with pytest.raises(LeaseError, match="to read, not to review"):
+                review()
+        assert [one.author for one in store.desk.versions(second)] == ["anna"]
+
+
 def test_two_readers_who_agree_are_done_and_who_do_not_are_settled(tmp_path: Path, new_database: NewDatabase) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
         for dice, state in ((0.9, "accepted"), (0.5, "in_review")):

@@ -141,7 +141,7 @@ class Desk:
 
     def keep(self, given: list[Answer]) -> None:
         """Store labels of slices that were drawn on beside what was asked."""
-        self._database.write(handing_in.keep, self._folder, given, len(self._settings.classes))
+        self._database.write(handing_in.keep, self._folder, given, len(self._settings.classes), self.reading)
 
     def set_aside(self, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:
         """Skip the slice in hand, or flag it as unreadable."""

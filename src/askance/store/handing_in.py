@@ -73,7 +73,7 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
     if lease is not None and lease.purpose == "second" and other is not None:
         reviews.note(connection, saved[0], other.version, handing.user, "second", handing.dice)
     for beside in handing.others:
-        saved += _save_beside(connection, folder, beside, classes)
+        saved += _save_beside(connection, folder, beside, classes, reading)
     drafts.drop(connection, slice_id, handing.user)
     for one in saved:
         came_from = before.version if before is not None and one.slice_id == slice_id else None
@@ -81,10 +81,10 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
     return HandedIn(tuple(saved), outcome)
 
 
-def keep(connection: sa.Connection, folder: Path, given: Sequence[Answer], classes: int) -> None:
+def keep(connection: sa.Connection, folder: Path, given: Sequence[Answer], classes: int, reading: ReadingConfig) -> None:
     """Store labels of slices that nobody asked this person for."""
     for answer in given:
-        for one in _save_beside(connection, folder, answer, classes):
+        for one in _save_beside(connection, folder, answer, classes, reading):
             audit.note(connection, answer.author, "answered", one.slice_id, None, {"version": one.version, "to": "beside"})
 
 
@@ -160,12 +160,19 @@ def _save(
     return saved
 
 
-def _save_beside(connection: sa.Connection, folder: Path, answer: Answer, classes: int) -> list[Annotation]:
-    """A slice that was drawn on while another was asked: an answer like any, unless somebody else has it in hand."""
+def _save_beside(
+    connection: sa.Connection, folder: Path, answer: Answer, classes: int, reading: ReadingConfig
+) -> list[Annotation]:
+    """A slice that was drawn on while another was asked: an answer like any, unless somebody else has it in hand.
+
+    It waits for its reviewer or second reader as any answer does.
+    """
     before = _latest(connection, answer.slice_id)
     state = slices.states_of(connection, [answer.slice_id])[answer.slice_id]
-    free = state in ("pool", "queried", "skipped") or (state == "accepted" and _authored(before, answer.author))
-    saved = _save(connection, folder, [answer], classes, "accepted" if free else None)
+    own = state in ("answered", "accepted") and _authored(before, answer.author)
+    to: State = "answered" if reading.review or wants_second(answer.slice_id, reading) else "accepted"
+    free = own or state in ("pool", "queried", "skipped")
+    saved = _save(connection, folder, [answer], classes, to if free else None)
     if not free and before is not None:
         _state_again(connection, folder, before)
     return saved

@@ -16,18 +16,20 @@ from askance.store.queue import wants_second
 def visible(connection: sa.Connection, slice_ids: Sequence[str], user: str, reading: ReadingConfig) -> list[Annotation]:
     """The newest label of each of these slices that ``user`` may see.
 
-    Of an asked slice that two people read that is their own; who has not read it sees a label only once it is accepted,
-    when nobody will ask them any more.
+    Of a slice that two people read, asked or drawn beside what was asked, that is their own; who has not read it sees a
+    label only once it is accepted, when nobody will ask them any more.
     """
     newest = answers.load(connection, slice_ids)
     twice = [one.slice_id for one in newest if wants_second(one.slice_id, reading)]
     chunks = slices.in_chunks(twice)
     table = schema.asked.c.slice_id
     asked = {one for chunk in chunks for one in connection.scalars(sa.select(table).where(table.in_(chunk)))}
-    states, own = slices.states_of(connection, sorted(asked)), _newest_of(connection, sorted(asked), user)
+    states = slices.states_of(connection, twice)
+    read = {one for one in twice if one in asked or states[one] != "accepted"}
+    own = _newest_of(connection, sorted(read), user)
     kept = []
     for one in newest:
-        if one.slice_id not in asked or (states[one.slice_id] == "accepted" and one.slice_id not in own):
+        if one.slice_id not in read or (states[one.slice_id] == "accepted" and one.slice_id not in own):
             kept.append(one)
         elif one.slice_id in own:
             kept.append(own[one.slice_id])

@@ -8,11 +8,12 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from askance.errors import StudyError
+from askance.errors import LeaseError, StudyError
 from askance.records import Annotation
 from askance.store import answers, arrays, audit, drafts, leases, schema, slices
 from askance.store.answers import Answer
 from askance.store.database import utc_now
+from askance.store.leases import Lease
 
 Kind = Literal["second", "accepted", "corrected", "settled"]
 
@@ -48,9 +49,9 @@ def accept(connection: sa.Connection, slice_id: str, user: str, tab: str) -> Non
     """The reviewer agrees: the newest version is accepted.
 
     Raises:
-        LeaseError: the slice is not in the reviewer's hands.
+        LeaseError: the slice is not in the reviewer's hands, or not for a review.
     """
-    lease = leases.require(connection, slice_id, user, tab)
+    lease = _require_review(connection, slice_id, user, tab)
     latest = _latest(connection, slice_id)
     slices.advance(connection, [slice_id], "accepted")
     leases.end(connection, lease, "accepted")
@@ -64,9 +65,9 @@ def correct(
     """The reviewer's own version, accepted; ``dice`` with the version it corrects.
 
     Raises:
-        LeaseError: the slice is not in the reviewer's hands. AnswerError: it does not fit.
+        LeaseError: the slice is not in the reviewer's hands, or not for a review. AnswerError: it does not fit.
     """
-    lease = leases.require(connection, answer.slice_id, answer.author, tab)
+    lease = _require_review(connection, answer.slice_id, answer.author, tab)
     before = _latest(connection, answer.slice_id)
     (saved,) = answers.save(connection, folder, [answer], [answers.encode(answer, classes)])
     leases.end(connection, lease, "corrected")
@@ -110,6 +111,14 @@ def read_twice(connection: sa.Connection) -> list[Review]:
     chosen = sa.select(schema.reviews).where(schema.reviews.c.kind == "second").order_by(schema.reviews.c.id)
     newest = {row.slice_id: Review(*row[1:]) for row in connection.execute(chosen)}
     return list(newest.values())
+
+
+def _require_review(connection: sa.Connection, slice_id: str, user: str, tab: str) -> Lease:
+    """The running lease of ``user`` for a review: nobody reviews what they read themselves."""
+    lease = leases.require(connection, slice_id, user, tab)
+    if lease.purpose != "review":
+        raise LeaseError("never", f"slice {slice_id!r} was given to {user} to read, not to review; submit an answer")
+    return lease
 
 
 def _latest(connection: sa.Connection, slice_id: str) -> Annotation:

@@ -13,17 +13,17 @@ from askance.store import schema
 from askance.store.cases import natural
 
 #: From each state, where a slice may go. ``queried`` goes straight on where no lease or review is in use, ``accepted``
-#: to itself where an answer gets a new version, and to ``leased`` where it is reopened; ``in_review`` to itself where
-#: another reviewer takes it up. From ``pool`` to ``accepted`` goes only what was labelled when it came
-#: (``answers.save_given``).
+#: and ``answered`` to themselves where an answer gets a new version, and to ``leased`` where it is reopened;
+#: ``in_review`` to itself where another reviewer takes it up. From ``pool`` goes on without being asked what was
+#: labelled when it came (``answers.save_given``) or drawn beside what was asked (``handing_in``).
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    "pool": frozenset({"queried", "accepted"}),
+    "pool": frozenset({"queried", "answered", "accepted"}),
     "queried": frozenset({"leased", "answered", "accepted", "skipped", "unreadable"}),
     "leased": frozenset({"queried", "answered", "accepted", "skipped", "unreadable"}),
-    "answered": frozenset({"leased", "in_review", "accepted"}),
+    "answered": frozenset({"leased", "answered", "in_review", "accepted"}),
     "in_review": frozenset({"leased", "in_review", "accepted"}),
-    "accepted": frozenset({"leased", "accepted"}),
-    "skipped": frozenset({"leased", "accepted", "skipped", "unreadable"}),
+    "accepted": frozenset({"leased", "answered", "accepted"}),
+    "skipped": frozenset({"leased", "answered", "accepted", "skipped", "unreadable"}),
     "unreadable": frozenset({"leased", "accepted", "skipped", "unreadable"}),
 }
 
