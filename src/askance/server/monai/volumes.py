@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from askance.errors import AnswerError
 from askance.metrics.effort import count_effort
-from askance.records import IGNORE, Case, slice_id
+from askance.records import IGNORE, Annotation, Case, slice_id
 from askance.server.answers_in import agreement_of_readers
 from askance.server.monai.client import TAB, Client
 from askance.store.answers import Answer
@@ -106,9 +106,7 @@ def _gathered(client: Client, case: Case, model: Any) -> NDArray[np.uint8]:
     volume = np.zeros(case.shape, np.uint8)
     planes = split(volume, axis)
     ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
-    desk, user = client.store.desk, client.user
-    readable = desk.newest(ids) if user.may("reviewer") else desk.visible(ids, user.name)
-    newest = {one.slice_id: one for one in readable}
+    newest = {one.slice_id: one for one in _readable(client, ids)}
     for index, name in enumerate(ids):
         if name in newest:
             planes[index] = client.store.read_annotation(newest[name])
@@ -116,6 +114,19 @@ def _gathered(client: Client, case: Case, model: Any) -> NDArray[np.uint8]:
             proposal = client.views.proposal(client.views.place(name), _teacher(client, name, case, model.id))
             planes[index] = 0 if proposal is None else proposal
     return volume
+
+
+def _readable(client: Client, ids: Sequence[str]) -> list[Annotation]:
+    """The newest label of each of these slices that this person may see, as on the page (``Seen.reads_all``)."""
+    desk, user = client.store.desk, client.user
+    blind = [name for name in ids if not user.may("reviewer") or _reads(client, name)]
+    return desk.newest([name for name in ids if name not in blind]) + desk.visible(blind, user.name)
+
+
+def _reads(client: Client, name: str) -> bool:
+    """Whether this person has the slice in hand to answer it, be it as the first or the second reader."""
+    lease = client.store.desk.held(name, client.user.name)
+    return lease is not None and lease.purpose != "review"
 
 
 def _is_unassisted(client: Client, name: str) -> bool:

@@ -1,0 +1,53 @@
+"""The door for 3D Slicer, asked without MONAI Label's client: who sees what there, and what becomes of a submitted label."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from served import People, Person, people_of, set_settings
+from starlette.testclient import TestClient
+
+from askance.active.study import Study
+from askance.records import parse_slice_id
+from askance.server.app import create_app
+from askance.store.store import Store
+
+
+def ask(person: Person, method: str, path: str, **more: Any) -> Any:
+    """Through the door whose key is in the path."""
+    return person.client.request(method, f"/t/{person.token}{path}", **more)
+
+
+def labels_of(person: Person, case: str, tag: str = "original") -> np.ndarray:
+    answer = ask(person, "GET", "/datastore/label", params={"label": case, "tag": tag})
+    assert answer.status_code == 200, answer.text
+    return np.asarray(nib.Nifti1Image.from_bytes(gzip.decompress(answer.content)).dataobj)
+
+
+@contextmanager
+def people_at(folder: Path, **reading: object) -> Iterator[People]:
+    """The study with other settings, served to several people."""
+    set_settings(folder, **reading)
+    with Store.open(folder) as store, TestClient(create_app(store), base_url="http://127.0.0.1") as client:
+        yield people_of(store, client)
+
+
+def test_a_reviewer_who_is_the_second_reader_does_not_see_the_first_readers_label(asking_study: Study) -> None:
+    with people_at(asking_study.store.folder, second_reader=1.0) as people:
+        slice_id = people.anna.next()
+        case, _, index = parse_slice_id(slice_id)
+        drawn = np.arange(24 * 32).reshape(24, 32) % 3
+        people.anna.send("submit", slice_id, {index: drawn})
+        first = people.store.annotation(slice_id)
+        assert first is not None
+        theirs = people.store.read_annotation(first)
+        assert np.array_equal(labels_of(people.rita, case)[..., index], theirs), "a reviewer, and no reader of it"
+        while (told := people.rita.post("next").json())["purpose"] != "second":
+            people.rita.post("aside", slice=told["slice"], state="skipped", reason="later")
+        assert told["slice"] == slice_id
+        for tag in ("original", "final"):
+            assert not np.array_equal(labels_of(people.rita, case, tag)[..., index], theirs)
