@@ -1,6 +1,7 @@
 """The door for 3D Slicer, asked without MONAI Label's client: who sees what there, and what becomes of a submitted label."""
 
 import gzip
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from askance.active.study import Study
 from askance.records import parse_slice_id
 from askance.server.app import create_app
 from askance.store.store import Store
+from made_studies import AFFINE
 
 
 def ask(person: Person, method: str, path: str, **more: Any) -> Any:
@@ -51,3 +53,29 @@ def test_a_reviewer_who_is_the_second_reader_does_not_see_the_first_readers_labe
         assert told["slice"] == slice_id
         for tag in ("original", "final"):
             assert not np.array_equal(labels_of(people.rita, case, tag)[..., index], theirs)
+
+
+def put_label(person: Person, case: str, volume: np.ndarray, **params: object) -> Any:
+    image = nib.Nifti1Image(volume.astype(np.uint8), AFFINE)
+    files = {"label": ("label.nii", image.to_bytes())}
+    return ask(person, "PUT", "/datastore/label", params={"image": case}, files=files, data={"params": json.dumps(params)})
+
+
+def test_a_submitted_label_leaves_out_the_slices_that_nobody_touched(asking_study: Study) -> None:
+    with people_at(asking_study.store.folder, second_reader=0.0) as people:
+        people.store.desk.take_case("p1", "ben", "t")
+        case = parse_slice_id(people.anna.next())[0]
+        asked = people.store.desk.take_case(case, "anna", "slicer")
+        volume = labels_of(people.anna, case)
+        refused = put_label(people.anna, case, volume)
+        assert refused.status_code == 422
+        assert "accept_unchanged" in refused.json()["error"]
+        assert put_label(people.anna, case, volume, slices="all").status_code == 422, "proposals are nobody's labels"
+        index = parse_slice_id(asked[0])[2]
+        volume[0, 0, index] = 2 - volume[0, 0, index] % 2
+        told = put_label(people.anna, case, volume).json()
+        assert (told["slices"], told["left_out"]) == (asked[:1], asked[1:])
+        assert {people.store.state(one) for one in asked[1:]} <= {"leased"}
+        if asked[1:]:
+            told = put_label(people.anna, case, volume, accept_unchanged=True).json()
+            assert (told["slices"], told["left_out"]) == (asked[1:], [])

@@ -14,7 +14,7 @@ from askance.server.monai.new_cases import add_image
 from askance.server.monai.routes_info import stats
 from askance.server.monai.sending import as_file, bare_image, image_response, label_file, suffix_of
 from askance.server.monai.uploads import NIFTI_OR_NRRD, label_limit, read_label, unpacked
-from askance.server.monai.volumes import annotated, has_labels, proposed, renumbered, take_answers
+from askance.server.monai.volumes import Wanted, annotated, has_labels, proposed, renumbered, take_answers
 
 router = APIRouter(prefix=PREFIX + "/datastore", tags=["MONAI Label"])
 _KEPT = "what is labelled is never deleted; a new version takes its place"
@@ -89,20 +89,22 @@ def put_label(
     params: Annotated[str, Form(max_length=100_000)] = "{}",
     tag: Tag = "final",
 ) -> dict[str, Any]:
-    """A label from Slicer, as NIfTI or NRRD: answers for the slices of this case that were asked.
+    """A label from Slicer, as NIfTI or NRRD: answers for the slices of this case that were asked and drawn on.
 
-    Where ``slices`` in ``params`` is ``all``, for all.
+    Where ``slices`` in ``params`` is ``all``, for all that were drawn on; where ``accept_unchanged`` is true, for those as
+    well that hold what was shown.
     """
     case, said = client.case(image), params_of(params)
     with unpacked(label, label_limit(case), NIFTI_OR_NRRD) as path:
         volume = read_label(path, case, 256).array
     config = client.store.config
     volume = renumbered(volume, said.get("label_info"), config.classes)
-    taken = take_answers(client, case, volume, everything=said.get("slices") == "all")
+    wanted = Wanted(everything=said.get("slices") == "all", unchanged=said.get("accept_unchanged") is True)
+    taken = take_answers(client, case, volume, wanted)
     client.store.desk.note(
-        client.user.name, "label from Slicer", detail={"case": case.id, "slices": taken, "tag": tag[:100]}
+        client.user.name, "label from Slicer", detail={"case": case.id, "slices": taken.slices, "tag": tag[:100]}
     )
-    return {"image": case.id, "label": case.id, "slices": taken}
+    return {"image": case.id, "label": case.id, "slices": taken.slices, "left_out": taken.left_out}
 
 
 @router.delete("/image")

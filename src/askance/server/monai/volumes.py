@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,25 @@ from askance.server.monai.client import TAB, Client
 from askance.store.answers import Answer
 from askance.store.handing_in import Handing
 from askance.volumes.geometry import split
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of a label is handed in beyond the asked slices that were drawn on.
+
+    ``everything``: slices that nobody asked as well; ``unchanged``: those that hold what was shown, a proposal or nothing.
+    """
+
+    everything: bool = False
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Ids of the slices that were stored, and of those that were asked and ``left_out``, since nobody drew on them."""
+
+    slices: list[str]
+    left_out: list[str]
 
 
 def annotated(client: Client, case: Case) -> NDArray[np.uint8]:
@@ -54,42 +74,53 @@ def renumbered(labels: NDArray[np.uint8], label_info: Any, classes: Sequence[str
     return renamed
 
 
-def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], everything: bool) -> list[str]:
-    """Store the slices of ``volume`` that were asked, or ``everything``; the ids of what was taken.
+def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: Wanted) -> Taken:
+    """Store the slices of ``volume`` that were asked, or all that were drawn on.
 
     Raises:
-        AnswerError: nothing of this case is asked, and not everything was wanted.
+        AnswerError: nothing of this case is asked, or nothing was drawn, and that is not what was wanted.
     """
     desk, axis = client.store.desk, client.store.config.grid.axis
     planes = split(volume, axis)
-    standing = desk.standing(case.id)
-    mine = [index for index in range(len(planes)) if _is_mine(client, slice_id(case.id, axis, index), standing[index].state)]
-    if not mine and not everything:
+    ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
+    asked, others = _handed_in(client, case, planes, wanted.everything)
+    drawn = {index for index, shown in enumerate(split(proposed(client, case), axis)) if (planes[index] != shown).any()}
+    mine, beside = ([index for index in some if wanted.unchanged or index in drawn] for some in (asked, others))
+    if not mine and not beside:
+        raise AnswerError(
+            f"nothing was drawn on the slices of {case.id!r} that are asked; where they are right as they are, send "
+            '{"accept_unchanged": true} with the label'
+        )
+    for index in mine:
+        if not _reads(client, ids[index]):
+            desk.take(ids[index], client.user.name, TAB)
+        answer = _answer(client, case, index, planes[index])
+        desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
+    desk.keep([_answer(client, case, index, planes[index]) for index in beside])
+    return Taken([ids[index] for index in mine + beside], [ids[index] for index in asked if index not in mine])
+
+
+def _handed_in(
+    client: Client, case: Case, planes: Sequence[NDArray[np.uint8]], everything: bool
+) -> tuple[list[int], list[int]]:
+    """Slices of the case that are asked of this person, and, where ``everything`` is wanted, others with a label.
+
+    Raises:
+        AnswerError: none is asked, and not everything was wanted.
+    """
+    axis, standing = client.store.config.grid.axis, client.store.desk.standing(case.id)
+    asked = [
+        index
+        for index in range(len(planes))
+        if standing[index].state == "queried" or _reads(client, slice_id(case.id, axis, index))
+    ]
+    if not asked and not everything:
         raise AnswerError(
             f"no slice of {case.id!r} is asked of {client.user.name} now; get the next sample, or send "
             '{"slices": "all"} with the label to hand in all that was drawn'
         )
-    for index in mine:
-        answer = _answer(client, case, index, planes[index])
-        desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
-    rest = [index for index in range(len(planes)) if index not in mine] if everything else []
-    given = [_answer(client, case, index, planes[index]) for index in rest]
-    taken = [answer.slice_id for answer in given if answer.labels.any() or standing[_number(answer)].version is not None]
-    desk.keep([answer for answer in given if answer.slice_id in taken])
-    return [slice_id(case.id, axis, index) for index in mine] + taken
-
-
-def _number(answer: Answer) -> int:
-    return int(answer.slice_id.rsplit("/", 1)[1])
-
-
-def _is_mine(client: Client, name: str, state: str | None) -> bool:
-    """Whether the slice is asked of this person: in hand already, or taken in hand now."""
-    desk = client.store.desk
-    if state == "queried":
-        desk.take(name, client.user.name, TAB)
-        return True
-    return desk.held(name, client.user.name) is not None
+    rest = [index for index in range(len(planes)) if index not in asked] if everything else []
+    return asked, [index for index in rest if planes[index].any() or standing[index].version is not None]
 
 
 def _answer(client: Client, case: Case, index: int, plane: NDArray[np.uint8]) -> Answer:
