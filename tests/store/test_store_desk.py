@@ -73,6 +73,12 @@ def test_a_name_that_could_be_mistaken_is_refused(asked: Store, name: str) -> No
         asked.desk.add_user(name, "expert", 1, "ada")
 
 
+def test_the_name_that_the_server_signs_in_with_is_an_admins(asked: Store) -> None:
+    with pytest.raises(UsageError, match="`askance serve` signs in"):
+        asked.desk.add_user("admin", "expert", 1, "ada")
+    asked.desk.add_user("admin", "admin", 1, "ada")
+
+
 def test_no_two_people_get_the_same_slice(asked: Store) -> None:
     assert {taken(asked, "anna"), taken(asked, "ben")} == {"c1/2/0", "c2/2/0"}
     assert asked.state("c1/2/0") == "leased"

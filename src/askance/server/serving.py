@@ -12,6 +12,7 @@ import uvicorn
 from askance.errors import UsageError
 from askance.server.app import create_app
 from askance.store.store import Store
+from askance.store.users import SERVER
 
 _KEEP_ALIVE_S = 30
 
@@ -36,7 +37,7 @@ def serve(store: Store, address: Address, days: float = 1) -> None:
     require_private(address)
     listening = _listen(address)
     port = listening.getsockname()[1]
-    token = store.desk.add_user("admin", "admin", days, "askance serve")
+    token = store.desk.add_user(SERVER, "admin", days, "askance serve")
     scheme = "https" if address.certificate else "http"
     host = f"[{address.host}]" if ":" in address.host else address.host
     print(f"{scheme}://{host}:{port}/enter?token={token}", flush=True)

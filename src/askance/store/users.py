@@ -19,6 +19,8 @@ from askance.store.database import utc_now
 Role = Literal["expert", "reviewer", "admin"]
 _NAME = re.compile(r"[\w][\w .@+-]{0,63}")
 _RESERVED = ("dataset", "simulated")
+#: The admin whose link `askance serve` prints.
+SERVER = "admin"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def add(connection: sa.Connection, name: str, role: Role, days: float, by: str) 
     """
     if not _NAME.fullmatch(name) or name in _RESERVED:
         raise UsageError(f"user {name!r:.80}: wanted 1 to 64 letters, digits, spaces or . @ + - _, and not {_RESERVED}")
+    if name == SERVER and role != "admin":
+        raise UsageError(f"user {name!r}: is the name under which `askance serve` signs in; choose another, or role admin")
     if role not in get_args(Role):
         raise UsageError(f"role {role!r:.80} is not known; wanted one of {', '.join(get_args(Role))}")
     table = schema.users
