@@ -27,7 +27,7 @@ def test_without_a_working_token_nothing_is_told(people: People) -> None:
     for path in ("/api/me", "/api/progress", "/api/view?slice=p1/2/0"):
         assert people.anna.client.get(path).status_code == 401
     people.store.desk.revoke_user("anna", "ada")
-    people.ben.token = people.store.desk.add_user("ben", "expert", -1, "ada")
+    people.ben.token = people.store.desk.add_user("ben", "expert", 1e-9, "ada")
     for person in (people.anna, people.ben):
         assert person.ask("GET", "/api/me").status_code == 401
 

@@ -15,6 +15,7 @@ from askance.store.queue import Wanted, choose, wants_second
 from askance.store.store import Store
 from postgres_server import NewDatabase
 
+AT_ONCE = 1e-9  # days: a link that is over when it is given
 IDS = ["c1/2/0", "c2/2/0", "c1/2/1", "c2/2/1", "c1/2/2"]
 
 
@@ -59,7 +60,7 @@ def test_a_token_is_known_until_it_is_revoked_or_expires(asked: Store) -> None:
     assert asked.desk.user_of(token).may("expert")
     assert not asked.desk.user_of(token).may("reviewer")
     asked.desk.revoke_user("cleo", "ada")
-    late = asked.desk.add_user("cleo", "expert", -1, "ada")
+    late = asked.desk.add_user("cleo", "expert", AT_ONCE, "ada")
     for wrong in (token, late, "", "\ud800"):
         with pytest.raises(AccessError, match="does not work"):
             asked.desk.user_of(wrong)
@@ -71,6 +72,13 @@ def test_a_token_is_known_until_it_is_revoked_or_expires(asked: Store) -> None:
 def test_a_name_that_could_be_mistaken_is_refused(asked: Store, name: str) -> None:
     with pytest.raises(UsageError):
         asked.desk.add_user(name, "expert", 1, "ada")
+
+
+@pytest.mark.parametrize("days", [0, -3, 3651, 1e12, float("nan"), float("inf")])
+def test_a_link_that_works_for_no_time_or_for_ever_is_refused(asked: Store, days: float) -> None:
+    with pytest.raises(UsageError, match=r"days: wanted more than 0 and at most 3650"):
+        asked.desk.add_user("cleo", "expert", days, "ada")
+    assert "cleo" not in [one.name for one in asked.desk.users()]
 
 
 def test_the_name_that_the_server_signs_in_with_is_an_admins(asked: Store) -> None:
@@ -408,7 +416,7 @@ def test_a_second_reading_that_comes_late_counts_while_the_slice_waits_for_one(
 
 
 def test_the_only_admin_whose_link_works_cannot_be_revoked(asked: Store) -> None:
-    asked.desk.add_user("zoe", "admin", -1, "ada")  # expired: no admin at work
+    asked.desk.add_user("zoe", "admin", AT_ONCE, "ada")  # expired: no admin at work
     with pytest.raises(UsageError, match=r"ada is the only admin whose link works.*add another admin first"):
         asked.desk.revoke_user("ada", "ada")
     token = asked.desk.add_user("zoe", "admin", 1, "ada")

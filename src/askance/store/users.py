@@ -19,6 +19,7 @@ from askance.store.database import utc_now
 Role = Literal["expert", "reviewer", "admin"]
 _NAME = re.compile(r"[\w][\w .@+-]{0,63}")
 _RESERVED = ("dataset", "simulated")
+_LONGEST_DAYS = 3650
 #: The admin whose link `askance serve` prints.
 SERVER = "admin"
 
@@ -51,8 +52,10 @@ def add(connection: sa.Connection, name: str, role: Role, days: float, by: str) 
     """A new token for ``name``, who is made if not there yet.
 
     Raises:
-        UsageError: a name that cannot be used, or that has another role already.
+        UsageError: a name that cannot be used, or that has another role already; not more than 0 and at most 3650 days.
     """
+    if not 0 < days <= _LONGEST_DAYS:
+        raise UsageError(f"a link for {days:g} days: wanted more than 0 and at most {_LONGEST_DAYS}")
     if not _NAME.fullmatch(name) or name in _RESERVED:
         raise UsageError(f"user {name!r:.80}: wanted 1 to 64 letters, digits, spaces or . @ + - _, and not {_RESERVED}")
     if name == SERVER and role != "admin":
