@@ -77,6 +77,9 @@ def test_wrong_settings_are_misuse_and_leave_nothing(
         "grid=5",
         "name.x=1",
         "budget.base=2.5",
+        "budget.total=Infinity",
+        "training.learning_rate=Infinity",
+        "pseudo.power=NaN",
         "budget.start=slices",
     ):
         assert main(["init", str(study), "--data", str(tiny_dataset), "--set", option]) == 2
