@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pytest
 from served import People, Person, people_of, set_settings
 from starlette.testclient import TestClient
 
@@ -16,7 +17,7 @@ from askance.active.study import Study
 from askance.records import parse_slice_id
 from askance.server.app import create_app
 from askance.store.store import Store
-from made_studies import AFFINE
+from made_studies import AFFINE, truth_of
 
 
 def ask(person: Person, method: str, path: str, **more: Any) -> Any:
@@ -79,3 +80,18 @@ def test_a_submitted_label_leaves_out_the_slices_that_nobody_touched(asking_stud
         if asked[1:]:
             told = put_label(people.anna, case, volume, accept_unchanged=True).json()
             assert (told["slices"], told["left_out"]) == (asked[1:], [])
+
+
+def test_an_image_that_is_sent_is_found_from_every_folder(
+    asking_study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(asking_study.store.folder.parent)
+    image = nib.Nifti1Image((truth_of("p9") * 60).astype(np.int16), AFFINE)
+    with people_at(Path(asking_study.store.folder.name)) as people:
+        answer = ask(people.ada, "PUT", "/datastore/image?image=p9", files={"file": ("p9.nii", image.to_bytes())})
+        assert answer.json() == {"image": "p9"}
+        path = people.store.case("p9").images[0].path
+        assert people.store.desk.audit()[-1].what == "image from Slicer"
+    monkeypatch.chdir(tmp_path)
+    assert path == asking_study.store.folder / "uploads" / "p9.nii"
+    assert path.is_file()

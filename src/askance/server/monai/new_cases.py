@@ -29,7 +29,7 @@ def add_image(store: Store, upload: UploadFile, name: str) -> str:
     if any(case.id == case_id for case in store.cases()):
         raise HTTPException(409, f"image {case_id!r} is in the study already")
     with unpacked(upload, MAX_IMAGE) as path:
-        target = store.folder / "uploads" / f"{case_id}.nii"
+        target = store.folder.absolute() / "uploads" / f"{case_id}.nii"
         try:
             check_image(path)
             target.parent.mkdir(exist_ok=True)

@@ -44,7 +44,9 @@ def put_image(
 ) -> dict[str, Any]:
     """A new case of learn; only its voxels and geometry are kept."""
     client.require("admin")
-    return {"image": add_image(client.store, file, image)}
+    case_id = add_image(client.store, file, image)
+    client.store.desk.note(client.user.name, "image from Slicer", detail={"case": case_id})
+    return {"image": case_id}
 
 
 @router.get("/image")
