@@ -95,3 +95,16 @@ def test_an_image_that_is_sent_is_found_from_every_folder(
     monkeypatch.chdir(tmp_path)
     assert path == asking_study.store.folder / "uploads" / "p9.nii"
     assert path.is_file()
+
+
+def test_what_a_training_prints_is_an_admins_to_read(people: People) -> None:
+    job = people.store.jobs.add("cycle", "ada")
+    people.store.jobs.begin(job.id, "1 0.00")
+    people.store.jobs.end(job.id, "failed", "no luck")
+    (people.store.folder / "log").mkdir(exist_ok=True)
+    (people.store.folder / "log" / f"job-{job.id}.log").write_text("a line of the log\n")
+    for person, status in ((people.anna, 403), (people.rita, 403), (people.ada, 200)):
+        assert ask(person, "GET", "/logs/").status_code == status
+        told = ask(person, "GET", "/train/").json()["details"]
+        assert ("a line of the log" in told) == (status == 200)
+        assert told[-1] == "no luck"

@@ -92,7 +92,7 @@ def _start(client: Client) -> dict[str, Any]:
 
 
 def _task(client: Client, job: Job) -> dict[str, Any]:
-    told = client.jobs.log(job.id).splitlines()[-_LINES:]
+    told = client.jobs.log(job.id).splitlines()[-_LINES:] if client.user.may("admin") else []
     progress = ", ".join(f"{key} {value}" for key, value in job.progress.items())
     details = [*told, progress or f"job {job.id} {job.state}", *([job.message] if job.message else [])]
     task = {"id": str(job.id), "status": _STATUS[job.state], "request": {"model": MODEL}, "details": details[-_LINES:],
