@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from served import People
 
+from askance.active.study import Study
+from askance.cli import main
 from askance.errors import UsageError
 from askance.server import guarding
 from askance.server.guarding import HEADERS
@@ -149,6 +151,24 @@ def test_the_server_does_not_stand_open_on_a_network(address: Address, open_to_a
         return
     with pytest.raises(UsageError, match="--"):
         require_private(address)
+
+
+@pytest.mark.parametrize("wrong", ["certificate", "key", "pem"])
+def test_a_certificate_that_cannot_be_used_is_told_before_anything_is_printed(
+    asking_study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    paths = [tmp_path / name for name in ("certificate.pem", "key.pem")]
+    for path in paths:
+        path.write_text("no PEM at all")
+    named = paths[0] if wrong == "pem" else tmp_path / f"{wrong}.pem"
+    if wrong != "pem":
+        named.unlink()
+    study = str(asking_study.store.folder)
+    assert main(["serve", study, "--port", "0", "--certificate", str(paths[0]), "--key", str(paths[1])]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"askance: {named}")
+    assert told.err.count("\n") == 1
 
 
 def test_the_only_admin_is_not_revoked_through_the_page_either(people: People) -> None:

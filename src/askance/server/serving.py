@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,22 +33,46 @@ def serve(store: Store, address: Address, days: float = 1) -> None:
     """Serve until stopped; prints an admin's link that works for ``days``.
 
     Raises:
-        UsageError: reachable from a network without TLS, or the port is taken.
+        UsageError: reachable from a network without TLS, a certificate that cannot be used, or the port is taken.
     """
     require_private(address)
+    config = configured(store, address)
     listening = _listen(address)
     port = listening.getsockname()[1]
     token = store.desk.add_user(SERVER, "admin", days, "askance serve")
     scheme = "https" if address.certificate else "http"
     host = f"[{address.host}]" if ":" in address.host else address.host
     print(f"{scheme}://{host}:{port}/enter?token={token}", flush=True)
-    proxies = "*" if address.behind_proxy else None
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def configured(store: Store, address: Address) -> uvicorn.Config:
+    """The server's settings, its certificate read.
+
+    Raises:
+        UsageError: the certificate or its key cannot be read, or is none.
+    """
     config = uvicorn.Config(
         create_app(store), log_level="warning", access_log=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE_S,
-        proxy_headers=address.behind_proxy, forwarded_allow_ips=proxies, timeout_graceful_shutdown=5,
-        ssl_certfile=address.certificate, ssl_keyfile=address.key,
+        proxy_headers=address.behind_proxy, forwarded_allow_ips="*" if address.behind_proxy else None,
+        timeout_graceful_shutdown=5, ssl_certfile=address.certificate, ssl_keyfile=address.key,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listening])
+    files = [path for path in (address.certificate, address.key) if path is not None]
+    for path in files:
+        _require_readable(path)
+    try:
+        config.load()
+    except ssl.SSLError as error:
+        named = " with ".join(str(path) for path in files)
+        raise UsageError(f"{named}: is no certificate with its key ({error}); give both as PEM files") from None
+    return config
+
+
+def _require_readable(path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
 
 
 def require_private(address: Address) -> None:
