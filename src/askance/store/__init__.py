@@ -32,8 +32,9 @@ The data model, before any code. A study is a folder::
     jobs                               trainings that somebody wanted; each is done by a process of its own
 
 How it survives a kill at any moment: a file is written to a temporary name, flushed, renamed, and only then is its
-row committed. So every row has its file; a file without a row is an orphan that nobody reads and ``sweep`` removes.
-Files and rows of one call are written inside one write transaction, which the database gives to one process at a time.
+row committed. So every row has its file; a file without a row is an orphan that nobody reads. Files and rows
+of one call are written inside one write transaction, which the database gives to one process at a time. ``Store.sweep``
+removes orphans, and no command calls it: beside a database put back from an older copy they are somebody's labels.
 
 ``store.Store`` is the door, with ``desk`` for people at work, ``jobs`` and ``predictions``: other rooms call nothing else.
 This room knows neither torch nor what a network is, and does not choose what is asked: it stores what it is given if the

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from askance.errors import StudyError
 
-#: How the name of an unfinished file ends; a kill leaves it behind and ``Store.sweep`` removes it.
+#: How the name of an unfinished file ends; a kill leaves it behind, where nobody reads it.
 UNFINISHED = ".partial"
 
 #: Files flushed at the same time: the disk takes flushes that wait together in one go.

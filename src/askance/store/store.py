@@ -284,5 +284,8 @@ class Store:
         return self._database.read(cycles.marked, cycle, step)
 
     def sweep(self) -> list[Path]:
-        """Remove files that a kill left without a row, and unfinished ones; what comes back are their paths."""
+        """Remove files that a kill left without a row, and unfinished ones; what comes back are their paths.
+
+        For whoever is alone with the study and knows its database to be the newest: no command of ours calls it.
+        """
         return self._database.write(remove_orphans, self.folder)

@@ -13,7 +13,11 @@ _OWNED = ("annotations", "predictions")
 
 
 def remove_orphans(connection: sa.Connection, folder: Path) -> list[Path]:
-    """The files removed. Inside a write transaction nobody else is between a file and its row."""
+    """The files removed.
+
+    Inside a write transaction nobody else is between a file and its row; study.toml and .lock.json are written outside
+    of one, so that somebody else's unfinished file may be among those at the folder's top.
+    """
     known = {
         folder / path
         for table in (schema.annotations, schema.prediction_files)
