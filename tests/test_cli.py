@@ -252,6 +252,29 @@ def test_the_whole_loop_through_the_command_line(
     assert "budget is used up" in capsys.readouterr().err
 
 
+def test_a_demo_that_was_stopped_goes_on_with_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    folder, gone_on_with = tmp_path / "demo", []
+    with monkeypatch.context() as patched:
+        patched.setattr(api, "init", stopped)
+        assert main(["demo", str(folder)]) == 130
+    assert not folder.exists(), "nothing to go on with yet"
+    monkeypatch.setattr(api, "run", stopped)
+    assert main(["demo", str(folder)]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    monkeypatch.setattr(api, "run", lambda study, _: gone_on_with.append(study.store.folder))
+    monkeypatch.setattr(api, "report", lambda study: study.store.folder / "report.html")
+    assert main(["demo", str(folder)]) == 0
+    assert gone_on_with == [folder / "study"]
+    for other in (["demo", str(folder), "--seed", "1"], ["demo", str(tmp_path)]):
+        assert main(other) == 2
+        assert "is already there, and no demo of seed" in capsys.readouterr().err
+
+
 def test_a_human_study_waits_with_exit_code_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset, study = write_dataset(tmp_path / "dataset", labelled=TEST), str(tmp_path / "study")
     assert main(["init", study, "--data", str(dataset), "--base", "3", "--total", "5"]) == 0

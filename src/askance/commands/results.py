@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from askance.active.study import Study
+    from askance.terminal import Bars
 
 Arguments = argparse.Namespace
 
@@ -49,7 +51,9 @@ def add_commands(group: Any) -> None:
     phantom.add_argument("--render", type=Path, metavar="FOLDER", help="render HVSMR 2016 label volumes instead")
 
     demo = command(group, "demo", _demo, "Algorithm 1 on the embedded study, with a table and a report")
-    demo.add_argument("folder", type=Path, nargs="?", default=Path("askance-demo"), help="made anew (askance-demo)")
+    demo.add_argument(
+        "folder", type=Path, nargs="?", default=Path("askance-demo"), help="made anew, or gone on with (askance-demo)"
+    )
     demo.add_argument("--seed", type=int, default=0)
     json_option(demo)
 
@@ -104,23 +108,44 @@ def _phantom(arguments: Arguments) -> None:
 
 
 def _demo(arguments: Arguments) -> None:
-    """Run the whole loop on the phantom."""
+    """Run the whole loop on the phantom, or go on with it."""
+    from askance import api
+
+    with progress_bars() as bars, _demo_study(arguments, bars) as study:
+        api.run(study, bars)
+        path = api.report(study)
+        print_cycles(study, arguments.json)
+    print(f"report: {path.resolve()}", file=sys.stderr if arguments.json else sys.stdout)
+
+
+def _demo_study(arguments: Arguments, bars: Bars) -> Study:
+    """The demo's study, made anew, or the one in the folder that an earlier demo of the same seed made."""
+    from askance.active.study import Study
+
+    folder: Path = arguments.folder
+    if not folder.exists():
+        try:
+            return _new_demo(folder, arguments.seed, bars)
+        except BaseException:  # nothing of it is there to go on with: the same command begins anew
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    if (folder / "study" / "study.toml").is_file():
+        study = Study.open(folder / "study")
+        if (study.config.name, study.config.expert, study.config.seed) == ("phantom", "simulated", arguments.seed):
+            return study
+        study.store.close()
+    raise UsageError(f"{folder} is already there, and no demo of seed {arguments.seed}; remove it or name another folder")
+
+
+def _new_demo(folder: Path, seed: int, bars: Bars) -> Study:
     from askance import api
     from askance.volumes.layouts import find_dataset
     from askance.volumes.phantom.study import make_phantom
 
-    if arguments.folder.exists():
-        raise UsageError(f"{arguments.folder} is already there; remove it or name another folder")
-    data, folder = arguments.folder / "data", arguments.folder / "study"
-    with progress_bars() as bars:
-        with bars.stage(None, "make ten phantom hearts"):
-            make_phantom(data, arguments.seed)
-        settings = {"expert": "simulated", "seed": arguments.seed, "name": "phantom", **DEMO_SETTINGS}
-        with api.init(folder, find_dataset(data), settings=settings) as study:
-            api.run(study, bars)
-            path = api.report(study)
-            print_cycles(study, arguments.json)
-    print(f"report: {path.resolve()}", file=sys.stderr if arguments.json else sys.stdout)
+    with bars.stage(None, "make ten phantom hearts"):
+        make_phantom(folder / "data", seed)
+    settings = {"expert": "simulated", "seed": seed, "name": "phantom", **DEMO_SETTINGS}
+    return api.init(folder / "study", find_dataset(folder / "data"), settings=settings)
 
 
 #: The demo asks for a tenth of the phantom's slices in two queries, with schedules short enough for a coffee on 2 cores.
