@@ -100,9 +100,7 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     return Taken([ids[index] for index in mine + beside], [ids[index] for index in asked if index not in mine])
 
 
-def _handed_in(
-    client: Client, case: Case, planes: Sequence[NDArray[np.uint8]], everything: bool
-) -> tuple[list[int], list[int]]:
+def _handed_in(client: Client, case: Case, planes: NDArray[np.uint8], everything: bool) -> tuple[list[int], list[int]]:
     """Slices of the case that are asked of this person, and, where ``everything`` is wanted, others with a label.
 
     Raises:
