@@ -62,11 +62,18 @@ def put_label(person: Person, case: str, volume: np.ndarray, **params: object) -
     return ask(person, "PUT", "/datastore/label", params={"image": case}, files=files, data={"params": json.dumps(params)})
 
 
+def _asked(people: People) -> tuple[str, list[str]]:
+    """The case with most of the slices that wait, and these."""
+    waiting: dict[str, list[str]] = {}
+    for slice_id in people.store.desk.head(100):
+        waiting.setdefault(parse_slice_id(slice_id)[0], []).append(slice_id)
+    case = max(waiting, key=lambda one: len(waiting[one]))
+    return case, sorted(waiting[case], key=lambda one: parse_slice_id(one)[2])
+
+
 def test_a_submitted_label_leaves_out_the_slices_that_nobody_touched(asking_study: Study) -> None:
     with people_at(asking_study.store.folder, second_reader=0.0) as people:
-        people.store.desk.take_case("p1", "ben", "t")
-        case = parse_slice_id(people.anna.next())[0]
-        asked = people.store.desk.take_case(case, "anna", "slicer")
+        case, asked = _asked(people)
         volume = labels_of(people.anna, case)
         refused = put_label(people.anna, case, volume)
         assert refused.status_code == 422
@@ -76,10 +83,24 @@ def test_a_submitted_label_leaves_out_the_slices_that_nobody_touched(asking_stud
         volume[0, 0, index] = 2 - volume[0, 0, index] % 2
         told = put_label(people.anna, case, volume).json()
         assert (told["slices"], told["left_out"]) == (asked[:1], asked[1:])
-        assert {people.store.state(one) for one in asked[1:]} <= {"leased"}
+        assert {people.store.state(one) for one in asked[1:]} <= {"queried"}
         if asked[1:]:
             told = put_label(people.anna, case, volume, accept_unchanged=True).json()
             assert (told["slices"], told["left_out"]) == (asked[1:], [])
+
+
+def test_a_proposal_in_hand_that_comes_back_as_it_was_is_approved(asking_study: Study) -> None:
+    with people_at(asking_study.store.folder, second_reader=0.0) as people:
+        case, asked = _asked(people)
+        held = people.store.desk.take_case(case, "anna", "slicer")
+        assert sorted(held) == sorted(asked)
+        volume = labels_of(people.anna, case)
+        shown = [one for one in asked if volume[..., parse_slice_id(one)[2]].any()]
+        assert shown, "the model proposes something"
+        told = put_label(people.anna, case, volume).json()
+        assert told["slices"] == shown
+        assert told["left_out"] == [one for one in asked if one not in shown]
+        assert {people.store.state(one) for one in shown} == {"accepted"}
 
 
 def test_an_image_that_is_sent_is_found_from_every_folder(

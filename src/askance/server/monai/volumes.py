@@ -75,7 +75,10 @@ def renumbered(labels: NDArray[np.uint8], label_info: Any, classes: Sequence[str
 
 
 def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: Wanted) -> Taken:
-    """Store the slices of ``volume`` that were asked, or all that were drawn on.
+    """Store the slices of ``volume`` that were asked, or all, as far as somebody drew on them.
+
+    A proposal in this person's hands that comes back as it was is approved; a slice that nobody took in hand, or that comes
+    back as empty as it was shown, may not have been looked at.
 
     Raises:
         AnswerError: nothing of this case is asked, or nothing was drawn, and that is not what was wanted.
@@ -84,8 +87,10 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     planes = split(volume, axis)
     ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
     asked, others = _handed_in(client, case, planes, wanted.everything)
-    drawn = {index for index, shown in enumerate(split(proposed(client, case), axis)) if (planes[index] != shown).any()}
-    mine, beside = ([index for index in some if wanted.unchanged or index in drawn] for some in (asked, others))
+    shown = split(proposed(client, case), axis)
+    drawn = {index for index in range(len(planes)) if wanted.unchanged or (planes[index] != shown[index]).any()}
+    approved = {index for index in asked if shown[index].any() and _reads(client, ids[index])}
+    mine, beside = [index for index in asked if index in drawn | approved], [index for index in others if index in drawn]
     if not mine and not beside:
         raise AnswerError(
             f"nothing was drawn on the slices of {case.id!r} that are asked; where they are right as they are, send "
