@@ -167,7 +167,8 @@ def status(study: Study) -> dict[str, Any]:
     waiting = [one for one, state in states.items() if state in ("queried", "leased", "answered", "in_review")]
     if waiting:
         cycles = sorted({query.cycle for query in queries if set(waiting) & set(query.slice_ids)})
-        following = f"answer {len(waiting)} slices of cycle {', '.join(map(str, cycles))}"
+        of_cycles = f" of cycle {', '.join(map(str, cycles))}" if cycles else ""  # drawn beside, before anything was asked
+        following = f"answer {len(waiting)} slices{of_cycles}"
     elif not queries:
         following = "ask cycle 0"
     elif model is None or queries[-1].cycle > model.cycle:
