@@ -4,7 +4,8 @@
 
 For each budget and seed a base is spread over learn and a model trained on it, the teacher. It ranks the pool, and three
 further models are trained from scratch on the same labels, with the same seed and steps: on the labels alone, on labels and
-pseudo-labels as triage weighs them, and on labels and pseudo-labels whose slices have changed scores among each other. With
+pseudo-labels as triage weighs them, and on labels and pseudo-labels whose slices have changed scores among each other (what
+a slice's own patches weigh stays). No answers come in, so that nothing is doubted (``belief``). With
 ``--fold 0/5`` a fifth of learn's patients stands in the place of the test set. Studies stay in FOLDER and go on where
 they were stopped; what stands in the results is not run again.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import shutil
 import time
 from dataclasses import replace
@@ -109,7 +111,7 @@ def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) 
             "teacher_dice": before["dice"],
             "teacher_slice_dice": before["slice_dice"],
             **{key: measured[key] for key in ("dice", "dice_per_class", "slice_dice", "per_volume")},
-            "score_r": measured["correlation"]["slice"]["pearson"],
+            "score_r": None if math.isnan(r := measured["correlation"]["slice"]["pearson"]) else r,
             "steps": model.info["steps"],
             "seconds": time.perf_counter() - began,
             "peak_mb": peak_mb(),

@@ -29,7 +29,7 @@ def answers_of(study: Study, query: Query) -> Iterator[tuple[Prediction, float]]
     if model is None:
         return
     said = {one.slice_id: one for one in study.store.predictions.of(model) if one.slice_id in asked}
-    answers = {one.slice_id: one for one in study.store.annotations() if one.slice_id in said}
+    answers = {one.slice_id: one for one in study.answers() if one.slice_id in said}
     for case, indices in by_case(list(answers)).items():
         predicted = study.store.predictions.labels(model, case)
         for index in indices:

@@ -15,7 +15,7 @@ from askance.active.study import Study
 from askance.active.triage import triage
 from askance.config import PseudoConfig
 from askance.errors import UsageError
-from askance.records import IGNORE, SET_ASIDE, Annotation, Case, Model, Prediction, slice_id
+from askance.records import IGNORE, Annotation, Case, Model, Prediction, slice_id
 
 Progress = Callable[[int, int], None]
 
@@ -83,7 +83,7 @@ class _Finisher:
     def __init__(self, study: Study, model: Model | None, rule: PseudoConfig) -> None:
         self._study, self._model, self._rule = study, model, rule
         self._predictor = study.predictor(model.id) if model else None
-        self._annotations = {one.slice_id: one for one in study.store.annotations()}
+        self._annotations = {one.slice_id: one for one in study.answers()}
         self._states, self._unassisted = study.store.states(), study.validation_ids()
 
     def finish(self, case: Case) -> Finished:
@@ -92,7 +92,7 @@ class _Finisher:
         trusted, origins = np.zeros(labels.shape, bool), []
         for index, prediction in enumerate(judged):
             name = slice_id(case.id, self._study.config.grid.axis, index)
-            if name in self._annotations and self._states[name] not in SET_ASIDE:
+            if name in self._annotations:
                 origins.append(self._paint(self._annotations[name], prediction, labels[index], trusted[index]))
             elif prediction is None or self._states[name] == "unreadable":
                 labels[index] = 0

@@ -19,7 +19,7 @@ from askance.learning.fields import field_of
 from askance.learning.objectives import learns_from_unlabelled
 from askance.learning.pieces import come_in_one_piece, shown_throughout, shows_foreground
 from askance.learning.prediction import Seen
-from askance.records import IGNORE, SET_ASIDE, LabelEntry, LabelSet, parse_slice_id, slice_id
+from askance.records import IGNORE, LabelEntry, LabelSet, parse_slice_id, slice_id
 
 _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
@@ -33,13 +33,11 @@ def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
     Raises:
         UsageError: nothing is labelled.
     """
-    unassisted, states = study.validation_ids(), study.store.states()
+    unassisted = study.validation_ids()
     true = [
         LabelEntry(one.slice_id, "annotation", 1.0, version=one.version)
-        for one in study.store.annotations()
-        if one.slice_id not in unassisted
-        and states[one.slice_id] not in SET_ASIDE
-        and study.store.case(parse_slice_id(one.slice_id)[0]).split == "learn"
+        for one in study.answers()
+        if one.slice_id not in unassisted and study.store.case(parse_slice_id(one.slice_id)[0]).split == "learn"
     ]
     if not true:
         raise UsageError(f"{study.store.folder}: no slice of learn is labelled yet; answer the base first (`askance query`)")

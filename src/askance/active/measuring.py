@@ -78,7 +78,7 @@ def at_file_resolution(study: Study, outcome: Outcome, case: Case) -> NDArray[np
 def estimate(study: Study, predictor: Predictor) -> dict[str, Any] | None:
     """Mean slice Dice over the unassisted validation slices with its 95 % interval; None where none is answered."""
     wanted = study.validation_ids()
-    answered = [one for one in study.store.annotations() if one.slice_id in wanted]
+    answered = [one for one in study.answers() if one.slice_id in wanted]
     dice: dict[str, dict[str, float]] = {}
     truths = {one.slice_id: one for one in answered}
     for case_id, indices in by_case(list(truths)).items():

@@ -15,7 +15,7 @@ from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
 from askance.learning.prediction import Predictor, Seen
 from askance.learning.semi_supervised import MADE
-from askance.records import Annotation, Case, Slice, parse_slice_id
+from askance.records import SET_ASIDE, Annotation, Case, Slice, parse_slice_id
 from askance.store.store import Store
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import read_labels
@@ -102,6 +102,11 @@ class Study:
         """Images (N, C, H, W) that a model's imager made in training; None where it has none."""
         made = load_weights(self.store.model_folder(model_id))[0].get(MADE)
         return None if made is None else made["images"].numpy()
+
+    def answers(self) -> list[Annotation]:
+        """The latest annotation of every slice that was not set aside since."""
+        states = self.store.states()
+        return [one for one in self.store.annotations() if states.get(one.slice_id) not in SET_ASIDE]
 
     def pool(self) -> list[Slice]:
         """The slices of learn that carry no expert label now and may be asked."""
