@@ -1,0 +1,79 @@
+"""Faults that a review found in the loop: each of these ended in a traceback, or in a wrong place."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from askance import api
+from askance.active.calibration import FEATURES
+from askance.active.measures import MEASURES
+from askance.active.measuring import Measured, _summary
+from askance.active.scores import score_maps
+from askance.active.training import _crossed
+from askance.errors import DataError, SplitError
+from askance.learning.fields import Box
+from askance.learning.novelty import fit
+from askance.learning.prediction import Outcome
+from askance.records import Model, Prediction
+from askance.volumes.layouts import find_dataset
+from made_studies import LEARN, make_study, write_dataset
+
+
+def _outcome(patch_logits, judged):
+    probs = np.zeros((1, 2, 32, 32), np.float32)
+    probs[:, 0] = 1
+    return Outcome(probs, np.ones(1, np.float32), np.zeros((1, 32, 32), np.float32), patch_logits, judged=judged)
+
+
+def test_a_verdict_lies_where_d_looked_and_every_case_has_a_map_of_one_size():
+    logits = np.full((1, 2, 2), -20, np.float32)
+    logits[0, 0, 0] = 20
+    maps = score_maps(_outcome(logits, Box(16, 16, 32, 32)), "paper")
+    assert maps.shape == score_maps(_outcome(np.zeros((1, 3, 3), np.float32), None), "paper").shape == (1, 4, 4)
+    assert maps[0, 2, 2] == pytest.approx(1)
+    assert maps[0, 3, 3] == pytest.approx(0)
+    assert maps[0, 0, 0] == pytest.approx(0.25, abs=1e-3)
+
+
+def test_a_test_volume_without_foreground_has_no_dice_and_the_others_keep_theirs(tmp_path):
+    said = [Prediction("p4/2/0", "m", 0.9, None, dict.fromkeys(MEASURES, 0.0))]
+    none, some = (Measured(case, np.array(volume), np.array(volume[:1]), said) for case, volume in _VOLUMES.items())
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated") as study:
+        summary = _summary(study, [none, some])
+    assert summary["dice"] == pytest.approx(0.7)
+    assert set(summary["per_volume"]["p4"].values()) == {None}
+
+
+_VOLUMES = {"p4": [np.nan, np.nan], "p5": [0.8, 0.6]}
+
+
+def test_pairs_of_an_older_base_are_left_out(tmp_path, monkeypatch):
+    old, new = {"continued_dice": 0.5}, dict.fromkeys(FEATURES, 0.5)
+    info = {"crossed": {"seen": [old, new], "dice": [0.4, 0.6]}}
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated") as study:
+        model = Model("cycle-000", 0, "none", "0", "2026-01-01T00:00:00Z", None, info)
+        monkeypatch.setattr(type(study.store), "model", lambda *_: model)
+        pairs = _crossed(study, 1)
+    assert (list(pairs.seen), list(pairs.dice)) == ([new], [0.6])
+
+
+def test_nothing_is_usual_where_one_patient_is_nearly_all():
+    traits = {"all": torch.randn(60, 4, generator=torch.Generator().manual_seed(0))}
+    assert fit(traits, ["a"] * 59 + ["b"]) is None
+    assert fit(traits, ["a"] * 40 + ["b"] * 20) is not None
+
+
+@pytest.mark.parametrize("side", ["test", "validation"])
+def test_a_case_kept_to_test_on_is_not_added_to_learn(tmp_path, side):
+    found = find_dataset(write_dataset(tmp_path / "data"))
+    cases = tuple(case for case in found.cases if case.id != LEARN[0])
+    sides = {name: where for name, where in (found.splits or {}).items() if name != LEARN[0]} or None
+    first = replace(found, cases=cases, splits=sides)
+    with api.init(tmp_path / "study", first, settings={"expert": "simulated"}) as study:
+        with pytest.raises(SplitError, match=LEARN[0]):
+            api.add(study, replace(found, splits={**(found.splits or {}), LEARN[0]: side}))
+        with pytest.raises(DataError, match="label value 9"):
+            api.add(study, replace(found, ignore=9))
+        assert LEARN[0] not in {case.id for case in study.store.cases()}
