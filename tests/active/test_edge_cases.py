@@ -18,7 +18,7 @@ from askance.learning.novelty import fit
 from askance.learning.prediction import Outcome
 from askance.records import Model, Prediction
 from askance.volumes.layouts import find_dataset
-from made_studies import LEARN, make_study, write_dataset
+from made_studies import LEARN, TINY, make_study, write_dataset
 
 
 def _outcome(patch_logits, judged):
@@ -71,7 +71,7 @@ def test_a_case_kept_to_test_on_is_not_added_to_learn(tmp_path, side):
     cases = tuple(case for case in found.cases if case.id != LEARN[0])
     sides = {name: where for name, where in (found.splits or {}).items() if name != LEARN[0]} or None
     first = replace(found, cases=cases, splits=sides)
-    with api.init(tmp_path / "study", first, settings={"expert": "simulated"}) as study:
+    with api.init(tmp_path / "study", first, settings={"expert": "simulated", **TINY}) as study:
         with pytest.raises(SplitError, match=LEARN[0]):
             api.add(study, replace(found, splits={**(found.splits or {}), LEARN[0]: side}))
         with pytest.raises(DataError, match="label value 9"):
