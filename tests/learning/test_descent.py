@@ -125,8 +125,11 @@ def test_a_training_stopped_before_its_plateau_ends_on_the_same_one_with_the_sam
     whole = descend(_task(steps=100, plateau=plateau))
     with pytest.raises(Stopped):
         descend(dataclasses.replace(task, report=report))
-    assert load_progress(tmp_path / "progress")[1]["step"] == stop - 1
+    saved = load_progress(tmp_path / "progress")[1]
+    assert saved["step"] == stop - 1
     resumed = descend(task)
+    assert resumed.seconds > saved["seconds"] > 0, "what was spent before the kill is counted"
+    assert resumed.precision == "32-true"
     assert hash_weights(resumed.states) == hash_weights(whole.states)
     assert (resumed.steps, resumed.means, resumed.flat_at) == (whole.steps, whole.means, 12)
 

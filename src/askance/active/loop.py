@@ -184,6 +184,7 @@ class Turn:
             "weights_sha256": model.weights_sha256,
             "losses": model.info["losses"],
             "slices_per_s": model.info["slices_per_s"],
+            "precision": model.info.get("precision"),  # None: an older model's
             "seed": config.seed,
             **describe_environment(),
         }

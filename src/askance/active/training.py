@@ -66,6 +66,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "steps": run.steps,
         "seconds": trained.seconds,
         "slices_per_s": trained.slices_per_s,
+        "precision": trained.precision,
         "one_piece": seen.one_piece,
         "field": astuple(seen.field) if seen.field else None,
         "belief": asdict(belief),

@@ -28,7 +28,8 @@ def descend(task: Task) -> Trained:
         TrainingError: a loss that is not a number.
     """
     training = begin(task)
-    first, began, saved, speed = training.step, time.perf_counter(), time.perf_counter(), 0.0
+    first, before, speed = training.step, training.seconds, 0.0
+    began = saved = time.perf_counter()
     with _own_randomness(training.fabric):
         while not training.has_ended(task):
             torch.manual_seed(_step_seed(task.seed, training))
@@ -38,15 +39,24 @@ def descend(task: Task) -> Trained:
             move_averages(training, task.average)
             training.step += 1
             _note(training, losses, task)
-            speed = (training.step - first) * len(batch.images) / (time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            training.seconds, speed = before + seconds, (training.step - first) * len(batch.images) / seconds
             due = time.perf_counter() - saved >= task.save_every_s
             if due or training.step % _LOOK_EVERY == 0 or training.has_ended(task):
                 _look(training, losses, task, speed)
             if due:
                 save(training, task)
                 saved = time.perf_counter()
-    seconds, means = time.perf_counter() - began, tuple(training.curve.means)
-    return Trained(model_states(training), training.losses, seconds, speed, training.step, means, training.flat_at)
+    return Trained(
+        model_states(training),
+        training.losses,
+        training.seconds,
+        speed,
+        training.precision,
+        training.step,
+        tuple(training.curve.means),
+        training.flat_at,
+    )
 
 
 @contextmanager

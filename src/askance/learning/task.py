@@ -71,14 +71,16 @@ class Task:
 class Trained:
     """Weights by network name, the last losses, seconds, slices (or patches) per second of this process.
 
-    ``steps``: those made in all, before a kill too. Where a plateau was looked for: ``means``, the mean loss of each
-    stretch, and ``flat_at``, the step at which the curve had become flat (None: it had not).
+    ``precision``: what "auto" had become. ``steps``: those made in all, as ``seconds`` before a kill too. Where a plateau
+    was looked for: ``means``, the mean loss of each stretch, and ``flat_at``, the step at which the curve had become flat
+    (None: it had not).
     """
 
     states: States
     losses: Mapping[str, float]
     seconds: float
     slices_per_s: float
+    precision: str
     steps: int = 0
     means: tuple[float, ...] = ()
     flat_at: int | None = None

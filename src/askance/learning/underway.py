@@ -31,6 +31,12 @@ class Underway:
     losses: dict[str, float] = field(default_factory=dict)
     curve: Curve = field(default_factory=Curve)
     flat_at: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def precision(self) -> str:
+        """What it computes with, as Fabric calls it."""
+        return str(self.fabric.strategy.precision.precision)
 
     def has_ended(self, task: Task) -> bool:
         """Whether no step is left, or none would help."""
@@ -68,7 +74,7 @@ def begin(task: Task) -> Underway:
     for name, module in modules.items():
         _set_up(training, name, module, task, saved[0] if saved else None)
     if saved:
-        training.step, training.losses = saved[1]["step"], saved[1]["losses"]
+        training.step, training.losses, training.seconds = saved[1]["step"], saved[1]["losses"], saved[1].get("seconds", 0.0)
         training.curve, training.flat_at = Curve(**saved[1].get("curve", {})), saved[1].get("flat_at")
     return training
 
@@ -123,7 +129,8 @@ def save(training: Underway, task: Task) -> None:
             "step": training.step,
             "fingerprint": task.fingerprint,
             "losses": training.losses,
-            "precision": training.fabric.strategy.precision.precision,  # goes on as it began, whatever "auto" would say now
+            "seconds": training.seconds,
+            "precision": training.precision,  # goes on as it began, whatever "auto" would say now
             "curve": asdict(training.curve),
             "flat_at": training.flat_at,
         }
