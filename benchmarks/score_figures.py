@@ -43,14 +43,14 @@ class Patches:
 
     def add(self, labels: NDArray[np.uint8], truth: NDArray[np.uint8], maps: Mapping[str, Floats]) -> None:
         """Those of slices (D, H, W); ``maps`` are (D, h, w) a patch, or (D, H, W) a pixel."""
-        differs = pooled((labels != truth).astype(np.float32), beyond=0.0)
+        differs = pooled((labels != truth).astype(np.float32))
         foreground = (labels > 0) | (truth > 0)
         for index in np.flatnonzero(foreground.any((1, 2))):
             distance = distance_transform_edt(~foreground[index])
-            near = pooled(distance[None].astype(np.float32), np.min, beyond=np.inf)[0] <= NEAR
+            near = pooled(distance[None].astype(np.float32), np.min)[0] <= NEAR
             self.wrong.append(differs[index][near] > WRONG)
             for name, said in maps.items():
-                self.said[name].append((said if said.shape == differs.shape else pooled(said, beyond=0.0))[index][near])
+                self.said[name].append((said if said.shape == differs.shape else pooled(said))[index][near])
 
     def aurocs(self) -> dict[str, float]:
         """How well each map tells wrong patches from right ones."""

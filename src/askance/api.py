@@ -12,7 +12,7 @@ from askance.active.study import Study
 from askance.config import from_preset
 from askance.errors import DataError, SplitError, UsageError
 from askance.planning import axis_said, require_usable, said_by_names, settings_of, with_validation
-from askance.records import Case, CycleRecord, Split
+from askance.records import OPEN, UNSEEN, Case, CycleRecord, Split
 from askance.report.page import write_report
 from askance.store.creation import require_free
 from askance.store.postgres import address
@@ -164,7 +164,7 @@ def status(study: Study) -> dict[str, Any]:
     """Where the study stands: slices by state, budget, cycles done, and what comes next."""
     states, queries, model = study.store.states(), study.store.queries(), study.store.latest_model()
     counts = {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
-    waiting = [one for one, state in states.items() if state in ("queried", "leased", "answered", "in_review")]
+    waiting = [one for one, state in states.items() if state in (*OPEN, *UNSEEN)]
     if waiting:
         cycles = sorted({query.cycle for query in queries if set(waiting) & set(query.slice_ids)})
         of_cycles = f" of cycle {', '.join(map(str, cycles))}" if cycles else ""  # drawn beside, before anything was asked

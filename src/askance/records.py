@@ -15,6 +15,10 @@ Affine = tuple[tuple[float, float, float, float], ...]
 #: State of a slice (DESIGN): pool -> queried -> leased -> answered -> (in_review ->) accepted; or skipped, unreadable.
 State = Literal["pool", "queried", "leased", "answered", "in_review", "accepted", "skipped", "unreadable"]
 
+#: States in which a slice is out for an answer, and in which its answer waits to be seen by a second person.
+OPEN: tuple[State, ...] = ("queried", "leased")
+UNSEEN: tuple[State, ...] = ("answered", "in_review")
+
 #: States of slices that a person has put aside: what had been drawn on them is kept, and neither learnt from nor exported.
 SET_ASIDE: frozenset[State] = frozenset({"skipped", "unreadable"})
 

@@ -19,7 +19,7 @@ from askance.active.measures import (
     steadiness,
     weakest_class,
 )
-from askance.active.scores import confidence_map, enlarged, slice_scores
+from askance.active.scores import confidence_map, enlarged, pooled, slice_scores
 from askance.learning.prediction import Outcome
 
 
@@ -146,3 +146,11 @@ def test_an_enlarged_map_gives_each_pixel_the_value_of_its_patch():
     assert big.shape == (1, 16, 16)
     np.testing.assert_array_equal(big[0, ::8, ::8], maps[0])
     assert (big[0, :8, 8:] == 1).all()
+
+
+@pytest.mark.parametrize("size", [(16, 24), (36, 30), (20, 8), (5, 9)])
+def test_what_was_pooled_from_an_enlarged_map_is_that_map_on_every_grid(size):
+    rows, columns = (-(-side // 8) for side in size)
+    maps = np.random.default_rng(0).random((2, rows, columns)).astype(np.float16)
+    for how in (np.mean, np.min):
+        np.testing.assert_allclose(pooled(enlarged(maps, size), how), maps, rtol=1e-3)

@@ -231,6 +231,18 @@ def test_nobody_reviews_what_was_given_to_them_to_read(tmp_path: Path, new_datab
         assert [one.author for one in store.desk.versions(second)] == ["anna"]
 
 
+def test_what_was_given_to_be_reviewed_is_not_answered_in_the_place_of_a_review(
+    tmp_path: Path, new_database: NewDatabase
+) -> None:
+    with made(tmp_path / "study", new_database(), review=True) as store:
+        slice_id = taken(store, "anna")
+        submit(store, "anna", slice_id)
+        store.desk.next_review("rita", "t")
+        with pytest.raises(LeaseError, match="to review, not to answer"):
+            submit(store, "rita", slice_id)
+        assert [one.author for one in store.desk.versions(slice_id)] == ["anna"]
+
+
 def test_two_readers_who_agree_are_done_and_who_do_not_are_settled(tmp_path: Path, new_database: NewDatabase) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
         for dice, state in ((0.9, "accepted"), (0.5, "in_review")):

@@ -15,12 +15,12 @@ from typing import Any
 
 from askance.active.drawings import Drawings, read_drawings
 from askance.active.folders import copy_source, made_whole, write_json
-from askance.active.proposals import OPEN, image_name, labels_name, sheet_rows, volume_to_correct
+from askance.active.proposals import image_name, labels_name, sheet_rows, volume_to_correct
 from askance.active.sheet import Mark, read_sheet, write_sheet
 from askance.active.study import Study, by_case
 from askance.active.viewers import readme, slicer_colours, snap_labels
 from askance.errors import AnswerError, UsageError
-from askance.records import Query
+from askance.records import OPEN, Query
 from askance.store.answers import SetAsideState
 from askance.volumes.files import write_labels_like
 

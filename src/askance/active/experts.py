@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from askance.active.study import Study, by_case
 from askance.errors import LabelError
 from askance.metrics.effort import count_effort
-from askance.records import Case, Query, parse_slice_id, slice_id
+from askance.records import OPEN, Case, Query, parse_slice_id, slice_id
 from askance.store.answers import Answer
 
 
@@ -35,7 +35,7 @@ class SimulatedExpert:
             LabelError: the data set labels one of them not at all.
         """
         states = self._study.store.states()
-        waiting = [one for one in query.slice_ids if states[one] in ("queried", "leased")]
+        waiting = [one for one in query.slice_ids if states[one] in OPEN]
         unassisted = {one.slice_id for one in query.asked if one.role == "validation"}
         return [
             answer

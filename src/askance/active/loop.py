@@ -15,7 +15,6 @@ from askance.active.acquisition import acquisition
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
-from askance.active.proposals import OPEN
 from askance.active.querying import ask, ask_base, query_size
 from askance.active.ranking import rank_pool
 from askance.active.study import Study, model_name
@@ -23,7 +22,7 @@ from askance.active.training import train_cycle
 from askance.active.triage import triage
 from askance.errors import WaitingForExpert
 from askance.learning.task import Step
-from askance.records import Cycle, Model, Prediction, Query, State
+from askance.records import OPEN, UNSEEN, Cycle, Model, Prediction, Query, State
 
 
 class Watcher(Protocol):
@@ -196,7 +195,7 @@ STAGES = ("prepare", "rank", "ask", "triage", "answer", "train", "measure")
 def _waiting(query: Query, states: Mapping[str, State]) -> str:
     """What of ``query`` is not done, and who has to do it; nothing where all is."""
     unread = sum(states[one] in OPEN for one in query.slice_ids)
-    unseen = sum(states[one] in ("answered", "in_review") for one in query.slice_ids)
+    unseen = sum(states[one] in UNSEEN for one in query.slice_ids)
     said = []
     if unread:
         said.append(

@@ -14,9 +14,6 @@ from askance.active.viewers import whereabouts
 from askance.records import Annotation, Case, Query, parse_slice_id, slice_id
 from askance.volumes.geometry import split
 
-#: States in which a slice is out for an answer.
-OPEN = ("queried", "leased")
-
 
 def image_name(case: Case, channel: int) -> str:
     """Name of the case's image file in a query's folder."""

@@ -73,15 +73,25 @@ def verdict_map(outcome: Outcome) -> NDArray[np.float16]:
 
 
 def enlarged(score_maps: NDArray[np.float16], size: tuple[int, ...]) -> Floats:
-    """Patch score maps (..., h, w) with a value for each of ``size`` pixels: that of its patch."""
-    rows, columns = (np.arange(pixels) * patches // pixels for pixels, patches in zip(size, score_maps.shape[-2:]))
+    """Patch score maps (..., h, w) with a value for each of ``size`` pixels: that of its patch, of equal ones."""
+    rows, columns = (_patch_of(pixels, patches) for pixels, patches in zip(size, score_maps.shape[-2:]))
     return score_maps[..., rows[:, None], columns].astype(np.float32)
 
 
-def pooled(image: Floats, how: Callable[..., Floats] = np.mean, beyond: float = 1.0) -> Floats:
-    """One value (D, h, w) for each patch of PATCH pixels of ``image`` (D, H, W); pixels past the edge are ``beyond``."""
+def pooled(image: Floats, how: Callable[..., Floats] = np.mean) -> Floats:
+    """One value (D, h, w) for each of equal patches of ``image`` (D, H, W), of PATCH pixels a side or a little less."""
     depth, height, width = image.shape
-    rows, columns = -(-height // PATCH), -(-width // PATCH)
-    edges = ((0, 0), (0, rows * PATCH - height), (0, columns * PATCH - width))
-    padded = np.pad(image, edges, constant_values=beyond)
-    return how(padded.reshape(depth, rows, PATCH, columns, PATCH), axis=(2, 4))
+    patches = (-(-height // PATCH), -(-width // PATCH))
+    if (height % PATCH, width % PATCH) == (0, 0):
+        return how(image.reshape(depth, patches[0], PATCH, patches[1], PATCH), axis=(2, 4))
+    rows, columns = (
+        np.split(np.arange(pixels), np.flatnonzero(np.diff(_patch_of(pixels, count))) + 1)
+        for pixels, count in zip((height, width), patches)
+    )
+    lines = [[how(image[:, r[0] : r[-1] + 1, c[0] : c[-1] + 1], axis=(1, 2)) for c in columns] for r in rows]
+    return np.moveaxis(np.array(lines, image.dtype), -1, 0)
+
+
+def _patch_of(pixels: int, patches: int) -> NDArray[np.intp]:
+    """Along a side, the patch that each pixel lies in."""
+    return np.arange(pixels) * patches // pixels

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from askance.colours import as_hex, class_colour
 from askance.config import BudgetConfig
+from askance.records import OPEN, UNSEEN
 from askance.server.access import Admin, Anybody, TheStore
 from askance.server.advice import advice_of, curve_of
 from askance.server.jobs import Jobs, as_told
@@ -66,8 +67,8 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
     newest = jobs.newest()
     return {
         "counts": counts,
-        "left": sum(counts.get(state, 0) for state in ("queried", "leased")),
-        "open": sum(counts.get(state, 0) for state in ("queried", "leased", "answered", "in_review")),
+        "left": sum(counts.get(state, 0) for state in OPEN),
+        "open": sum(counts.get(state, 0) for state in (*OPEN, *UNSEEN)),
         "asked": sum(counts.values()),
         "mine": len(store.desk.done_by(user.name, last=1000)),
         "seconds_per_slice": median(seconds) if seconds else None,
@@ -152,7 +153,7 @@ def _left_to_ask(store: Store, budget: dict[str, Any]) -> int:
 
 
 def _undone(counts: Mapping[str, int]) -> int:
-    return sum(counts.get(state, 0) for state in ("queried", "leased"))
+    return sum(counts.get(state, 0) for state in OPEN)
 
 
 def _next_size(store: Store, left: int, counts: Mapping[str, int], trained: int) -> int:

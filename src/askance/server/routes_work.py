@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from askance.errors import AnswerError
 from askance.metrics.effort import count_effort
+from askance.records import OPEN, UNSEEN
 from askance.server.access import Anybody, Body, TheStore
 from askance.server.answers_in import agreement_of_readers, answers_of, check_indices
 from askance.server.views import Views, version_plane
@@ -214,8 +215,8 @@ def handed(store: Store, given: Given) -> dict[str, Any]:
 
 def _nothing(store: Store) -> dict[str, Any]:
     counts = store.desk.counts()
-    others = sum(counts.get(state, 0) for state in ("leased", "queried"))
-    reviewed = sum(counts.get(state, 0) for state in ("answered", "in_review"))
+    others = sum(counts.get(state, 0) for state in OPEN)
+    reviewed = sum(counts.get(state, 0) for state in UNSEEN)
     kind = "empty" if not counts else "others" if others else "review" if reviewed else "finished"
     return {"kind": kind, "counts": counts}
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from askance.config import ReadingConfig
 from askance.errors import LeaseError
-from askance.records import Annotation, State
+from askance.records import UNSEEN, Annotation, State
 from askance.store import answers, arrays, audit, drafts, leases, readings, reviews, slices
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.database import utc_now
@@ -52,7 +52,7 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
     """Store the answer and the slices drawn on beside it, and move the asked slice on.
 
     Raises:
-        LeaseError: the slice was never this person's, or is open in another tab.
+        LeaseError: the slice was never this person's to answer, or is open in another tab.
         AnswerError: it does not fit the slice.
     """
     slice_id = handing.answer.slice_id
@@ -63,6 +63,10 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
         if error.kind not in ("lapsed", "taken"):
             raise
         lease = _taken_again(connection, handing, reading)
+    if lease is not None and lease.purpose == "review":
+        raise LeaseError(
+            "never", f"slice {slice_id!r} was given to {handing.user} to review, not to answer; send the review"
+        )
     other = readings.other(connection, slice_id, handing.user, reading)
     outcome = _outcome(connection, slice_id, lease, reading, handing.dice)
     saved = _save(connection, folder, [handing.answer], classes, None if outcome == "late" else outcome)
@@ -100,7 +104,7 @@ def set_aside(connection: sa.Connection, slice_id: str, state: SetAsideState, re
     aside = SetAside(slice_id, state, reason, user, utc_now())
     if lease.purpose == "second":
         answers.require_reason(aside)
-        for step in ("answered", "in_review"):
+        for step in UNSEEN:
             slices.advance(connection, [slice_id], step)
     else:
         answers.set_aside(connection, aside)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from askance.config import ReadingConfig
-from askance.records import State
+from askance.records import UNSEEN, State
 from askance.store import schema
 
 _LOOKED_AT = 500  # rows of a queue that one choice looks at
@@ -58,7 +58,7 @@ def next_to_review(connection: sa.Connection, user: str, settings: ReadingConfig
 
     A slice that two people are to read waits for both, unless the second has put it in review unread.
     """
-    waiting, in_review = _authors(connection, ("answered", "in_review")), _authors(connection, ("in_review",))
+    waiting, in_review = _authors(connection, UNSEEN), _authors(connection, ("in_review",))
     ready = [one for one in waiting if one in in_review or not wants_second(one, settings) or len(waiting[one]) > 1]
     return next((one for one in ready if user not in waiting[one] and one not in unsettled), None)
 
