@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from folds import fold_of, parse_fold
+from folds import fold_said, found_in, names_of, parse_fold
 from numpy.typing import NDArray
 
 from askance.active.environment import describe_environment
@@ -30,7 +30,6 @@ from askance.records import IGNORE, Case
 from askance.volumes.dataset import study_cases
 from askance.volumes.files import read_labels
 from askance.volumes.found import Found
-from askance.volumes.layouts import find_dataset
 
 _HVSMR = np.array([0, 2, 1, 2, *[IGNORE] * 252], np.uint8)  # right cavity, left muscle, left cavity -> blood, muscle, blood
 _PLAIN = AtlasSettings()
@@ -52,10 +51,10 @@ def main() -> None:
     parser.add_argument("--part", type=parse_fold, help="K/N: measure every N-th held-out case only, from the K-th on")
     parser.add_argument("--hvsmr", action="store_true", help="ACDC's four labels as HVSMR's three")
     options = parser.parse_args()
-    found = fold_of(find_dataset(options.data), options.fold)
+    found = found_in(options.data, options.fold)
     cases, _ = study_cases(found)
     classes, truth = (3, _as_hvsmr(found)) if options.hvsmr else (len(found.classes), _own_labels(found))
-    folder = options.work / "{}-fold{}of{}{}".format(options.data.name, *options.fold, "-hvsmr" * options.hvsmr)
+    folder = options.work / "-".join([options.data.name, *names_of(options.fold), *(["hvsmr"] if options.hvsmr else [])])
     folder.mkdir(parents=True, exist_ok=True)
     MultiAtlas(classes).fit([case for case in cases if case.split == "learn"], truth, folder, 0, _tell)
     held_out = [case for case in cases if case.split == "test"]
@@ -100,7 +99,7 @@ def _write(options: argparse.Namespace, cases: list[Case], measured: list[dict[s
                 "method": way,
                 "acquisition": None,
                 "seed": 0,
-                "fold": "{}/{}".format(*options.fold),
+                "fold": fold_said(options.fold),
                 "budget": 1.0,
                 "labelled_slices": slices,
                 "pool_slices": slices,

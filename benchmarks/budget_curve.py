@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from folds import fold_of, parse_fold
+from folds import fold_said, found_in, names_of, parse_fold
+from studies import copied
 
 from askance import api
 from askance.active.acquisition import acquisition
@@ -24,7 +24,6 @@ from askance.active.study import Study
 from askance.config import StudyConfig
 from askance.errors import UsageError
 from askance.terminal import Bars
-from askance.volumes.layouts import find_dataset
 
 _SHOWN = ("score", "d_raw", "random", "full", "paper")
 DEFAULT = StudyConfig.model_fields["acquisition"].default
@@ -91,18 +90,18 @@ def _copy_of_base(options: argparse.Namespace, method: str, seed: int, folder: P
         _init(options, base, "base", seed)
     with Study.open(base) as study, Bars() as bars:
         api.run(study, bars)
-    draft = folder.with_name(folder.name + ".copy")
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(base, draft)
-    with Study.open(draft) as study:
-        config, budget = study.config, study.config.budget.model_copy(update={"cycles": options.cycles})
-        study.store.save_config(config.model_copy(update={"acquisition": method, "budget": budget, "name": folder.name}))
-    draft.rename(folder)
+
+    def asked_otherwise(draft: Path) -> None:
+        with Study.open(draft) as study:
+            config, budget = study.config, study.config.budget.model_copy(update={"cycles": options.cycles})
+            changes = {"acquisition": method, "budget": budget, "name": folder.name}
+            study.store.save_config(config.model_copy(update=changes))
+
+    copied(base, folder, asked_otherwise)
 
 
 def _name(options: argparse.Namespace, method: str, seed: int) -> str:
-    fold = [f"fold{options.fold[0]}of{options.fold[1]}"] if options.fold else []
-    return "-".join([options.data.name, *fold, options.tag or "default", method, str(seed)])
+    return "-".join([options.data.name, *names_of(options.fold), options.tag or "default", method, str(seed)])
 
 
 def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> None:
@@ -114,21 +113,16 @@ def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> 
     settings = {"expert": "simulated", "seed": seed, "budget": budget}
     settings |= {name: getattr(options, name) for name in _SECTIONS}
     preset = "paper" if method == "paper" else "askance"
-    found = find_dataset(options.data)
-    api.init(folder, fold_of(found, options.fold) if options.fold else found, preset=preset, settings=settings).store.close()
+    api.init(folder, found_in(options.data, options.fold), preset=preset, settings=settings).store.close()
 
 
 def _done(options: argparse.Namespace, method: str, seed: int) -> bool:
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     return any(
         (line["run"], line["seed"], line["dataset"], line["tag"], line["fold"])
-        == (method, seed, options.data.name, options.tag, _fold(options))
+        == (method, seed, options.data.name, options.tag, fold_said(options.fold))
         for line in map(json.loads, lines)
     )
-
-
-def _fold(options: argparse.Namespace) -> str | None:
-    return "{}/{}".format(*options.fold) if options.fold else None
 
 
 def _write(options: argparse.Namespace, method: str, seed: int, study: Study) -> None:
@@ -147,7 +141,7 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "method": method if method in ("full", "paper") else "askance",
         "acquisition": study.config.acquisition if method not in ("full", "base") else None,
         "seed": seed,
-        "fold": _fold(options),
+        "fold": fold_said(options.fold),
         "budget": record["budget"],
         "labelled_slices": record["labelled_slices"],
         "pool_slices": record["learn_slices"],

@@ -16,14 +16,14 @@ import argparse
 import hashlib
 import json
 import math
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from folds import fold_of, parse_fold
+from folds import fold_said, found_in, names_of, parse_fold
+from studies import copied
 
 from askance import api
 from askance.active.environment import describe_environment, peak_mb
@@ -35,7 +35,6 @@ from askance.active.triage import triage
 from askance.records import Prediction
 from askance.report.benchmarks import read_jsonl
 from askance.terminal import Bars
-from askance.volumes.layouts import find_dataset
 
 RESULTS = Path(__file__).parent / "results" / "pseudo_gain.jsonl"
 VARIANTS = ("without", "with", "shuffled")
@@ -64,7 +63,7 @@ def main() -> None:
             for variant in VARIANTS:
                 key = {
                     "dataset": options.data.name,
-                    "fold": _fold(options),
+                    "fold": fold_said(options.fold),
                     "base": base,
                     "seed": seed,
                     "tag": options.tag,
@@ -82,20 +81,10 @@ def _digest(options: argparse.Namespace) -> str:
     return hashlib.sha256(settings.encode()).hexdigest()[:8]
 
 
-def _fold(options: argparse.Namespace) -> str | None:
-    return f"{options.fold[0]}/{options.fold[1]}" if options.fold else None
-
-
 def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) -> dict[str, Any]:
     """What the model is worth that is trained as ``variant`` says, from the teacher's study."""
     teacher = _teacher(options, base, seed)
-    folder = teacher.with_name(f"{teacher.name}-{variant}")
-    if not folder.exists():
-        draft = folder.with_name(folder.name + ".copy")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(teacher, draft)
-        draft.rename(folder)
-    with Study.open(folder) as study, Bars() as bars:
+    with Study.open(copied(teacher, teacher.with_name(f"{teacher.name}-{variant}"))) as study, Bars() as bars:
         began = time.perf_counter()
         study.store.predictions.save_triage(_triage(study, variant, seed))
         model = train_cycle(study, 1, bars.training)
@@ -121,8 +110,7 @@ def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) 
 
 def _teacher(options: argparse.Namespace, base: float, seed: int) -> Path:
     """The folder of a study whose base is answered and learnt, and whose pool is ranked."""
-    fold = [f"fold{options.fold[0]}of{options.fold[1]}"] if options.fold else []
-    names = [options.data.name, *fold, options.tag or "default", _digest(options), f"{base:g}", str(seed)]
+    names = [options.data.name, *names_of(options.fold), options.tag or "default", _digest(options), f"{base:g}", str(seed)]
     folder: Path = options.work / "-".join(names)
     if not (folder / "study.toml").exists():
         settings = {
@@ -133,8 +121,7 @@ def _teacher(options: argparse.Namespace, base: float, seed: int) -> Path:
             "grid": options.grid,
             "pseudo": options.pseudo,
         }
-        found = find_dataset(options.data)
-        api.init(folder, fold_of(found, options.fold) if options.fold else found, settings=settings).store.close()
+        api.init(folder, found_in(options.data, options.fold), settings=settings).store.close()
     with Study.open(folder) as study, Bars() as bars:
         api.run(study, bars)
         rank_pool(study, _TEACHER, progress=bars.count)

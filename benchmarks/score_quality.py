@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from folds import fold_of, parse_fold
+from folds import fold_said, found_in, names_of, parse_fold
 from other_models import DROPOUT, ensemble, passes, said_by, trained_again
 from score_figures import Patches, Row, figures, gain
 
@@ -33,7 +33,6 @@ from askance.learning.prediction import Outcome
 from askance.metrics.dice import slices_dice
 from askance.records import Case, Model, slice_id
 from askance.terminal import Bars
-from askance.volumes.layouts import find_dataset
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, divide
 
 STATES = ("1patient", "3patients", "spread5")
@@ -85,16 +84,14 @@ def _rows(options: argparse.Namespace, state: str, seed: int) -> tuple[dict[str,
 
 
 def _name(options: argparse.Namespace, state: str, seed: int) -> str:
-    fold = "fold{}of{}-".format(*options.fold) if options.fold else ""
-    return f"score-{options.data.name}-{fold}{options.tag or 'default'}-{state}-{seed}"
+    return "-".join(["score", options.data.name, *names_of(options.fold), options.tag or "default", state, str(seed)])
 
 
 def _study(options: argparse.Namespace, state: str, seed: int) -> Study:
     """The study of one state and seed, trained."""
     folder = options.work / _name(options, state, seed)
     if not (folder / "study.toml").exists():
-        found = find_dataset(options.data)
-        found = fold_of(found, options.fold) if options.fold else found
+        found = found_in(options.data, options.fold)
         budget: dict[str, Any] = {"base": 0.025, "total": 0.05, "cycles": 1}
         if state != "spread5":
             patients, sides = divide(found, WHAT_THE_DATA_SAYS, seed)
@@ -115,7 +112,7 @@ def _about(options: argparse.Namespace, state: str, seed: int, study: Study, mod
     record = api.records(study)[-1]
     return {
         "bench": "score_quality", "dataset": options.data.name, "method": "askance", "acquisition": None, "seed": seed,
-        "fold": "{}/{}".format(*options.fold) if options.fold else None, "budget": record["budget"],
+        "fold": fold_said(options.fold), "budget": record["budget"],
         "labelled_slices": record["labelled_slices"], "pool_slices": record["learn_slices"], "dice": record["dice"],
         "dice_per_class": record["dice_per_class"], "seconds": sum(record["seconds"].values()),
         "peak_mb": record["peak_mb"], "default": False, "state": state, "pairs": model.info["calibration"]["pairs"],

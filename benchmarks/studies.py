@@ -1,0 +1,19 @@
+"""Studies of a recipe, in its folder of work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+
+def copied(study: Path, folder: Path, change: Callable[[Path], None] | None = None) -> Path:
+    """``folder``, a copy of the closed ``study``, changed: there whole or not at all, and not made twice."""
+    if not folder.exists():
+        draft = folder.with_name(folder.name + ".copy")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(study, draft)
+        if change:
+            change(draft)
+        draft.rename(folder)
+    return folder
