@@ -84,7 +84,7 @@ def _experiments() -> Iterator[str]:
             yield f"![{alt}](images/{_picture(kind, dataset, tag)})\n"
         figure = DOCS / "images" / f"paper-figure2-{name_of(dataset, tag)}.png"
         if figure.exists():  # drawn from a kept study, which lines alone do not hold
-            yield f"\nFigure 2 of the paper, by `askance bench figure` ([experiments.md](experiments.md#figure-2)):\n\n"
+            yield "\nFigure 2 of the paper, by `askance bench figure` ([experiments.md](experiments.md#figure-2)):\n\n"
             yield f"![Slice, ground truth, prediction, unreliable regions](images/{figure.name})\n"
 
 
