@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ MEASURES = (
     *("score", "d_raw", "entropy", "foreground", "agreement", "bald", "expected_dice", "total_entropy", "expected_errors"),
     *("class_entropy/1", "class_entropy/2", "true_foreground", "place/1", "place/2"),
 )
+PATIENTS = (("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1"))
 
 
 def pool(n: int, rng: np.random.Generator) -> list[Candidate]:
@@ -191,3 +194,24 @@ def test_clasp_is_nearly_chance_at_first_and_nearly_an_order_at_last() -> None:
 
     assert 0.1 < np.mean([one == "a/2/9" for one in picks(0.0)]) < 0.3
     assert np.mean([one == "a/2/9" for one in picks(1.0)]) > 0.99
+
+
+def test_cover_asks_the_least_labelled_patient_first_and_far_from_what_is_labelled() -> None:
+    shown = [Candidate(f"{c}/2/{i}", p, c, i, {"score": 0.5, "foreground": 0.1}) for p, c in PATIENTS for i in range(20)]
+    labelled = [Candidate("a1/2/0", "a", "a1", 0), Candidate("a2/2/0", "a", "a2", 0), Candidate("b1/2/0", "b", "b1", 0)]
+    chooser = ACQUISITIONS["cover"].beside(labelled)
+    draws = [chooser.select(shown, 4, np.random.default_rng(seed)) for seed in range(50)]
+    assert all(asked[0][0] == "c" for asked in draws)
+    labels = [sorted(Counter([*"aab", *(one[0] for one in asked)]).values()) for asked in draws]
+    assert all(found == [2, 2, 3] for found in labels), "two of each patient, and one more by lot"
+    away = np.mean([int(one.split("/")[2]) for asked in draws for one in asked if one[0] in "ab"])
+    assert away > 11, "the other end of a volume is likelier than beside its label (9.5 is chance)"
+
+
+def test_cover_draws_what_is_doubtful_and_what_is_empty_last() -> None:
+    scores = {"a/2/1": 0.95, "a/2/9": 0.05}
+    pair = [Candidate(one, "p", "a", int(one[4:]), {"score": value, "foreground": 0.1}) for one, value in scores.items()]
+    empty = Candidate("b/2/0", "q", "b", 0, {"score": 0.0, "foreground": 0.0})
+    draws = [acquisition("cover").select([*pair, empty], 3, np.random.default_rng(seed)) for seed in range(200)]
+    assert {asked[2] for asked in draws} == {"b/2/0"}
+    assert np.mean([asked[0] == "a/2/9" for asked in draws]) == pytest.approx(0.95, abs=0.05)

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 
 from askance.active.candidates import Acquisition, Candidate, Scheduled
 from askance.active.chance import TRUE_FOREGROUND, ForegroundRandom, Random, Strided
+from askance.active.coverage import Cover
 from askance.active.diversity import CoreSet, PowerSpread, Spread
 from askance.active.measures import MEASURES, VECTOR_MEASURES
 from askance.active.uncertainty import ClaspPE, Extreme, StochasticBatches
@@ -37,6 +38,7 @@ ACQUISITIONS: dict[str, Acquisition] = {
     "true-foreground-random": ForegroundRandom(TRUE_FOREGROUND),  # for simulations: it reads the truth
     "clasp-pe": ClaspPE(),
     "core-set": CoreSet(),
+    "cover": Cover(),
     "errors": Extreme("expected_errors", highest=True),
     "errors-power": PowerSpread("expected_errors", highest=True),
 }

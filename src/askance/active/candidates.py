@@ -48,7 +48,7 @@ class Informed(Protocol):
     """An acquisition that minds what is labelled already."""
 
     def beside(self, labelled: Sequence[Candidate]) -> Acquisition:
-        """What it asks by when the slices ``labelled`` are known; they have the measures that candidates have."""
+        """What it asks by when the slices ``labelled`` are known; measures they have only where the model looked at them."""
         ...
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.candidates import Candidate, in_order
-from askance.active.measures import PLACE
+from askance.active.measures import PLACE, given
 
 _LEAST_DOUBT = 0.01  # a slice that the model is sure of may be drawn, too
 
@@ -69,8 +69,9 @@ class CoreSet:
     needs: ClassVar[frozenset[str]] = frozenset({PLACE})
 
     def beside(self, labelled: Sequence[Candidate]) -> CoreSet:
-        """With these as the first centres."""
-        return replace(self, labelled=tuple(map(tuple, _places(in_order(labelled)))))
+        """With those of them as the first centres whose place is known."""
+        known = [one for one in in_order(labelled) if given(one.measures, PLACE)]
+        return replace(self, labelled=tuple(map(tuple, _places(known))))
 
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         """``n`` of them, the farthest first; without a centre, from one drawn at random on."""

@@ -117,15 +117,14 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
 
 
 def _labelled(study: Study, chooser: Acquisition, model: str) -> list[Candidate]:
-    """Slices of learn that are answered, as ``model`` sees them, with what the acquisition wants to know of them."""
-    learn, answered = {one.id: one for one in study.store.slices("learn")}, {a.slice_id for a in study.store.annotations()}
-    found = []
-    for one in study.store.predictions.of(model):
-        known = _wanted(_measures(one), chooser)
-        if one.slice_id in learn and one.slice_id in answered and all(given(known, name) for name in chooser.needs):
-            about = learn[one.slice_id]
-            found.append(Candidate(about.id, about.patient, about.case, about.index, known))
-    return found
+    """Slices of learn that are answered, and what the acquisition wants to know of those that ``model`` has looked at."""
+    answered = {one.slice_id for one in study.answers()}
+    known = {one.slice_id: _wanted(_measures(one), chooser) for one in study.store.predictions.of(model)}
+    return [
+        Candidate(one.id, one.patient, one.case, one.index, known.get(one.id, {}))
+        for one in study.store.slices("learn")
+        if one.id in answered
+    ]
 
 
 def _wanted(known: dict[str, float], chooser: Acquisition) -> dict[str, float]:
