@@ -23,6 +23,7 @@ else:
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Preset = Literal["askance", "paper"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
 class _Section(BaseModel):
@@ -122,7 +123,7 @@ class TrainingConfig(_Section):
     one_piece: bool = True
     field: bool = True
     crossing: Share = 0.0
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    precision: Precision = "auto"
 
 
 class PseudoConfig(_Section):

@@ -22,13 +22,19 @@ Result = TypeVar("Result")
 class Runner(Protocol):
     """Runs a callable on items somewhere."""
 
-    def map(self, call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(
+        self,
+        call: Callable[[Item], Result],
+        items: Sequence[Item],
+        lost: Callable[[Item, WorkerLost], Result] | None = None,
+    ) -> Iterator[Result]:
         """The result of each item, as they come.
 
-        An exception of ``call`` comes out here and ends the run; results that came before it are the caller's already.
+        An exception of ``call`` comes out here and ends the run; results that came before it are the caller's already. Of an
+        item that lost its worker again and again ``lost`` makes the result.
 
         Raises:
-            WorkerLost: an item lost its worker again and again.
+            WorkerLost: such an item, and no ``lost``.
         """
         ...
 
@@ -36,8 +42,14 @@ class Runner(Protocol):
 class Here:
     """In this process, in the items' order."""
 
-    def map(self, call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Each result as soon as it is asked for."""
+    def map(
+        self,
+        call: Callable[[Item], Result],
+        items: Sequence[Item],
+        lost: Callable[[Item, WorkerLost], Result] | None = None,
+    ) -> Iterator[Result]:
+        """Each result as soon as it is asked for; no worker can be ``lost``."""
+        del lost
         for item in items:
             yield call(item)
 
@@ -54,7 +66,12 @@ class OnRay:
     cores: float = 1
     retries: int = 3
 
-    def map(self, call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(
+        self,
+        call: Callable[[Item], Result],
+        items: Sequence[Item],
+        lost: Callable[[Item, WorkerLost], Result] | None = None,
+    ) -> Iterator[Result]:
         """Results in the order in which they are finished."""
         ray = _ray()
         with _connected(ray, self.address):
@@ -66,7 +83,14 @@ class OnRay:
             waiting = {task.remote(item): item for item in items}
             while waiting:
                 (done,), _ = ray.wait(list(waiting), num_returns=1)
-                yield self._result(ray, done, waiting.pop(done))
+                item = waiting.pop(done)
+                try:
+                    result = self._result(ray, done, item)
+                except WorkerLost as error:
+                    if lost is None:
+                        raise
+                    result = lost(item, error)
+                yield result
 
     def _result(self, ray: Any, done: Any, item: object) -> Any:
         try:

@@ -179,6 +179,9 @@ def test_an_ellipsis_goes_on_by_the_step_before_it() -> None:
 def test_tables_of_a_file_that_is_none_are_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "tables", str(tmp_path / "none.jsonl")]) == 2
     assert "is no file" in capsys.readouterr().err
+    (tmp_path / "other.jsonl").write_text(json.dumps({"bench": "budget_curve"}) + "\n")
+    assert main(["bench", "tables", str(tmp_path / "other.jsonl")]) != 0
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", list(RIVALS))

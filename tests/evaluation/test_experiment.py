@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_experiments import RIVALS, SETTINGS, ConstantSettings, Inner, make_material, make_plan, write_patients
+from made_experiments import RIVALS, SETTINGS, Constant, ConstantSettings, Inner, make_material, make_plan, write_patients
 
+from askance import config
 from askance.active.study import Study
-from askance.errors import DataError, FormatError, StudyBusy, TrainingError, UsageError
+from askance.errors import DataError, FormatError, StudyBusy, StudyError, TrainingError, UsageError, WorkerLost
 from askance.evaluation import collaborating, experiment
 from askance.evaluation.experiment import run
 from askance.evaluation.plan import Trial
@@ -147,7 +151,7 @@ def test_a_trial_that_fails_keeps_no_other_from_being_done_and_is_told_at_the_en
     monkeypatch.setattr(experiment, "perform", fails)
     with pytest.raises(TrainingError, match=f"1 of {len(names)} trials failed, the first {names[0]}: step 3 of 6"):
         run(material, plan, results, Here())
-    assert {line["trial"] for line in results.mine(material.dataset)} == set(names[1:])
+    assert {line["trial"] for line in results.mine(material.dataset)} == set(names[1:-1]), "nobody asks by a failed base"
     monkeypatch.setattr(experiment, "perform", whole)
     assert len(run(material, plan, results, Here())) == len(names)
 
@@ -186,6 +190,76 @@ def test_other_settings_under_the_same_tag_are_refused_and_under_another_run_bes
     (line,) = run(other, plan, Results(folder / "lines.jsonl", tag="short"), Here())
     assert line["tag"] == "short"
     assert line["settings"] != lines["isola-f0-s0"]["settings"]
+
+
+def test_lines_of_other_folds_or_of_another_schedule_are_not_put_beside(done, dataset, tmp_path) -> None:
+    """They are paired by fold: other patients, or another training in the other folds, would be taken for a difference."""
+    folder, *_ = done
+    plan = make_plan(methods=("constant",), acquisitions=())
+    with pytest.raises(UsageError, match="with other folds, grid or cases"):
+        run(make_material(dataset, tmp_path, folds=4), plan, Results(folder / "lines.jsonl"), Here())
+    longer = make_material(dataset, tmp_path, training={"max_steps": 1, "min_steps": 1, "batch": 2, "crop": [24, 24]})
+    with pytest.raises(UsageError, match="with other settings of isola"):
+        run(longer, make_plan(methods=("isola",), folds=(1,)), Results(folder / "lines.jsonl"), Here())
+
+
+def test_a_default_that_changed_makes_other_settings(done, monkeypatch) -> None:
+    _, material, *_ = done
+    before = material.digest("isola")
+    monkeypatch.setitem(config.PRESETS["paper"]["training"], "objective", "luc")
+    assert material.digest("isola") != before
+
+
+def test_a_line_that_a_full_disk_cuts_short_is_taken_back_and_told(tmp_path) -> None:
+    results = Results(tmp_path / "lines.jsonl")
+    results.append({"trial": "a"})
+    before = (tmp_path / "lines.jsonl").read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limit[1]))
+        with pytest.raises(StudyError, match="make room and run again"):
+            results.append({"trial": "b", "more": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, old)
+    assert (tmp_path / "lines.jsonl").read_bytes() == before
+
+
+def test_a_disk_that_is_full_or_a_worker_that_is_lost_costs_its_trial_alone(tmp_path, dataset, monkeypatch) -> None:
+    class Losing(Here):
+        def map(self, call, items, lost=None):
+            for item in items:
+                yield lost(item, WorkerLost("gone")) if item.fold == 1 else call(item)
+
+    def fails(material, trial, watcher=None):
+        raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+
+    plan = make_plan(methods=("constant",), folds=(0, 1), acquisitions=())
+    material, results = make_material(dataset, tmp_path), Results(tmp_path / "lines.jsonl")
+    with pytest.raises(WorkerLost, match="1 of 2 trials failed, the first constant-f1-s0: gone"):
+        run(material, plan, results, Losing())
+    assert [line["trial"] for line in results.mine(material.dataset)] == ["constant-f0-s0"]
+    monkeypatch.setattr(experiment, "perform", fails)
+    with pytest.raises(StudyError, match="somewhere: No space left on device; make room"):
+        run(material, plan, results, Here())
+
+
+def test_bases_that_are_gone_are_trained_again_before_anyone_asks_by_them(tmp_path, dataset, monkeypatch) -> None:
+    plan, results = make_plan(), Results(tmp_path / "lines.jsonl")
+    run(make_material(dataset, tmp_path / "one"), plan, results, Here())
+    performed, whole = [], experiment.perform
+    monkeypatch.setattr(experiment, "perform", lambda m, trial, w=None: performed.append(trial.name) or whole(m, trial, w))
+    lines = run(make_material(dataset, tmp_path / "other"), make_plan(shares=(0.25, 0.5)), results, Here())
+    assert performed == ["askance-f0-s0-b0", "askance-f0-s0-b0-random-k25-n1-pseudo"]
+    assert len({line["trial"] for line in lines}) == len(lines), "the base has one line still"
+
+
+def test_what_a_method_failed_on_stands_in_its_line(tmp_path, dataset, monkeypatch) -> None:
+    monkeypatch.setattr(Constant, "failures", lambda self, folder: [{"case": "p1", "agreement": 0.1}], raising=False)
+    plan = make_plan(methods=("constant",), acquisitions=(), base_patients=3)  # it has no bases
+    (line,) = run(make_material(dataset, tmp_path), plan, Results(tmp_path / "lines.jsonl"), Here())
+    assert line["failures"] == [{"case": "p1", "agreement": 0.1}]
 
 
 def test_what_a_kill_left_of_a_last_line_is_cut_off_and_other_damage_is_told(tmp_path, caplog) -> None:
@@ -275,6 +349,9 @@ def test_json_reaches_a_rivals_settings_lists_as_tuples_and_tables_as_settings(d
     assert made.settings == ConstantSettings(2, ("a", "b"), Inner(3))
     with pytest.raises(UsageError, match="Inner has no setting 'width'"):
         RIVALS["constant"].make(3, 1, {"inner": {"width": 3}})
+    for wrong in ({"inner": 3}, {"label": 1.5}, {"label": "x"}, {"names": 3}):
+        with pytest.raises(UsageError, match=f"ConstantSettings cannot take .*{next(iter(wrong))}"):
+            RIVALS["constant"].make(3, 1, wrong)
     (case, *_) = make_material(dataset, tmp_path).cases
     (tmp_path / "fitted").touch()
     assert np.unique(made.predict(case, tmp_path)).tolist() == [2]

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from made_experiments import make_plan
 
 from askance.errors import UsageError
+from askance.evaluation import plan
 from askance.evaluation.folds import draw_base_patients, draw_folds
 from askance.evaluation.plan import Trial
+from askance.report import experiment as report
 
 
 @given(st.sets(st.text("abc", min_size=1), min_size=2, max_size=30), st.integers(2, 10), st.integers(0, 9))
@@ -83,3 +85,8 @@ def test_every_fold_seed_and_base_starts_from_weights_of_its_own_and_what_one_ba
 def test_what_makes_no_plan_is_refused(said, message):
     with pytest.raises(UsageError, match=message):
         make_plan(**said)
+
+
+def test_the_report_knows_the_same_ends_as_the_plan():
+    """The report may not know the experiment's room, so it names them for itself."""
+    assert report.ENDS == plan.ENDS

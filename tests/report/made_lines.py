@@ -33,6 +33,7 @@ def made_line(method: str = "paper", share: float = 0.5, fold: int = 0, dice: fl
         "abd_mm_per_class": {"myocardium": 3.0, "blood_pool": None},
         "hd_mm": 9.0,
         "hd95_mm": 6.0,
+        "hd95_mm_per_class": {"myocardium": 7.0, "blood_pool": None},
         "missed": 1,
         "score_r": 0.5,
         "d_raw_r": None,

@@ -9,7 +9,7 @@ from askance.report import experiment as ex
 from askance.report import paper_plots
 from askance.report.paper_page import groups, sections
 from askance.report.paper_plots import budget_curves, trust_clouds
-from askance.report.paper_tables import budget_row, figures_table, reached_table, table1, trust_rows
+from askance.report.paper_tables import budget_row, comparison_table, figures_table, reached_table, table1, trust_rows
 from askance.report.published import CORRELATION, PROPOSED, SUPERVISED
 
 D_RAW, RANDOM = ex.Variant("paper", "d_raw", False, 1), ex.Variant("paper", "random", False, 1)
@@ -86,7 +86,7 @@ def test_table_1_has_the_papers_rows_over_ours_and_a_dash_where_nothing_was_trie
     assert rows["paper, d_raw"]["20 %"] == "0.620 ± 0.010 (0.014)"
     assert rows["paper, d_raw"]["50 %"] == "–"
     assert rows["paper, d_raw"]["100 %"] == rows["isola"]["100 %"] == "0.860 ± 0.010"
-    assert rows["densevoxnet"]["100 %"] == "0.880"
+    assert rows["densevoxnet"]["100 %"] == "0.880, 1 fold"
     (myocardium,) = [row for row in table1(made_experiment(), "blood_pool") if row["Dice"] == "*published: proposed*"]
     assert myocardium["10 %"] == "0.86"
     assert not any("published" in row["Dice"] for row in table1(made_experiment(), "ventricle"))
@@ -116,8 +116,9 @@ def test_the_budget_with_the_base_stands_under_the_shares() -> None:
 def test_all_figures_have_a_row_a_share_with_distances_and_what_has_none() -> None:
     rows = {(row["Method"], row["Share"]): row for row in figures_table(made_experiment())}
     row = rows["paper, d_raw", "20 %"]
-    assert (row["Dice"], row["ABD (mm)"], row["Missed"], row["Lines"]) == ("0.620", "2.00", "6", "6")
-    assert row["blood_pool: Dice, slice Dice, ABD"] == "0.720, 0.720, –"
+    assert (row["Dice"], row["ABD (mm)"], row["Missed a trial"]) == ("0.620 ± 0.010", "2.00 ± 0.00", "1.0")
+    assert (row["Folds"], row["Lines"], row["Not found"]) == ("3", "6", "–")
+    assert (row["blood_pool: Dice"], row["blood_pool: ABD"]) == ("0.720 ± 0.010", "–")
     assert ("paper, base", "0 %") in rows
     assert ("isola", "100 %") in rows
 
@@ -130,7 +131,36 @@ def test_correlations_say_what_their_pairs_are() -> None:
     assert found["paper, base", "d_raw", "volume"].n == 6
     assert found["paper, d_raw", "score", "budget"].n == 4  # the base, two shares, full supervision
     assert not any(who == "densevoxnet" for who, *_ in found)
-    assert {row["A pair is a"] for row in trust_rows(ex.trusts(lines))} == {"slice", "volume", "budget"}
+    first, *others = trust_rows(ex.trusts(lines))
+    assert first["Pearson"].startswith("0.98"), "the paper's own, beside which ours stand"
+    assert {row["A pair is a"] for row in others} == {"slice", "volume", "budget"}
+
+
+def test_points_of_one_curve_are_of_the_same_folds_and_cells_of_fewer_say_so() -> None:
+    """A stopped run has its bases and ends over more folds than its shares."""
+    lines = [one for one in made_experiment() if not (one["share"] == 0.2 and one["fold"] > 0)]
+    lines += [made_line("paper", 0.0, 3, 0.9, base=0), made_line("isola", 1.0, 3, 0.1)]
+    curve = ex.curve(lines, D_RAW)
+    assert {share: {one["fold"] for one in found} for share, found in curve.items()} == {
+        share: {0, 1, 2} for share in (0.0, 0.8, 1.0)
+    }
+    found = {(one.who, one.of, one.level): one.found for one in ex.trusts(lines)}
+    assert found["paper, d_raw", "score", "budget"].n == 3
+    rows = {row["Dice"]: row for row in table1(lines, "average")}
+    assert rows["paper, d_raw"]["20 %"].endswith(", 1 fold")
+    assert rows["paper, d_raw"]["80 %"].endswith(", 3 folds"), "both ends have four"
+    assert reached_table(ex.against_full(lines))[0]["Folds"] == "3"
+
+
+def test_other_figures_are_compared_beside_the_dice() -> None:
+    (row, *_) = comparison_table(ex.against_random(made_experiment()))
+    assert row["Slice Dice"].startswith("+0.020 (p ")
+    assert row["ABD (mm)"].startswith("+0.000")
+
+
+def test_hearts_that_were_not_found_are_named() -> None:
+    lines = [made_line("atlas", 1.0, 0, 0.7, failures=[{"case": "v0", "agreement": 0.1, "correlation": 0.2}])]
+    assert figures_table(lines)[0]["Not found"] == "v0"
 
 
 def test_per_budget_a_pair_is_a_share() -> None:

@@ -1,5 +1,8 @@
 """Classes numbered anew: labels written, images left where they are."""
 
+import shutil
+
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -35,6 +38,17 @@ def test_labels_are_written_anew_once_and_images_stay(tmp_path, tiny_dataset):
     assert [case.label.stat().st_mtime_ns for case in again.cases] == written
 
 
+def test_a_label_that_was_mended_is_written_anew(tmp_path, tiny_dataset):
+    source = shutil.copytree(tiny_dataset, tmp_path / "source")
+    mapping = {0: 0, 1: 1, 2: 1}
+    before = mapped(find_dataset(source), mapping, tmp_path / "out").cases[0]
+    label = find_dataset(source).cases[0].label
+    nib.save(nib.Nifti1Image(np.zeros_like(read_volume(label)), nib.load(label).affine), label)
+    after = mapped(find_dataset(source), mapping, tmp_path / "out").cases[0]
+    assert read_volume(before.label).any()
+    assert not read_volume(after.label).any()
+
+
 def test_every_class_must_be_mapped_and_be_one(tmp_path, tiny_dataset):
     found = find_dataset(tiny_dataset)
     for mapping, message in (({0: 0, 1: 1}, r"nothing of class 2 \(blood pool\)"), ({0: 0, 1: 1, 2: 2, 3: 2}, "class 3")):
@@ -45,8 +59,6 @@ def test_every_class_must_be_mapped_and_be_one(tmp_path, tiny_dataset):
 
 
 def test_what_nobody_labelled_stays_so(tmp_path):
-    import nibabel as nib
-
     labels = np.zeros((4, 4, 3), np.uint8)
     labels[0], labels[1], labels[2] = 1, 2, 3  # 3 is ignore
     for folder, array in (("images", labels.astype(np.int16)), ("labels", labels)):

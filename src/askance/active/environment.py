@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +51,20 @@ def _commit() -> str | None:
     return head.stdout.strip() + ("+" if changed.returncode else "")
 
 
+def forget_peak() -> None:
+    """Let ``peak_mb`` count anew from here, where the system lets us (Linux): one process may do one thing after another."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_mb() -> float:
-    """Peak resident memory of this process in MB (getrusage gives kilobytes on Linux, bytes on macOS)."""
+    """Peak resident memory of this process in MB, since ``forget_peak`` where there is /proc.
+
+    Elsewhere since it began: getrusage gives kilobytes on Linux, bytes on macOS, and never less than before.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 2**10, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

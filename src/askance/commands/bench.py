@@ -168,7 +168,10 @@ def _tables(arguments: Arguments) -> None:
 
     if not arguments.file.is_file():
         raise UsageError(f"{arguments.file}: is no file; wanted the lines that `askance bench paper` wrote")
-    print(_text(read_jsonl(arguments.file)))
+    text = _text(read_jsonl(arguments.file))
+    if not text:
+        raise UsageError(f"{arguments.file}: holds no line of `askance bench paper`; wanted its --out")
+    print(text)
 
 
 def _text(lines: list[dict[str, Any]]) -> str:

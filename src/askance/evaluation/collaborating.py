@@ -28,6 +28,11 @@ _RANKED = "ranked"  # a file in a base's folder: its model is trained and has sa
 _LASTING = ("cache", "annotations", "models", "predictions")
 
 
+def is_ranked(folder: Path) -> bool:
+    """Whether the base in ``folder`` is trained and has judged the pool, so that shares can be asked by it."""
+    return (folder / _RANKED).exists()
+
+
 def run_base(material: Material, trial: Trial, watcher: Watcher) -> dict[str, Any]:
     """Train on one patient's slices, and let the model judge the whole pool: every share asks by what it said."""
     folder = material.folder_of(trial)
@@ -41,7 +46,7 @@ def run_base(material: Material, trial: Trial, watcher: Watcher) -> dict[str, An
         link_files(material.folder / "cache", folder / "cache")
     with _held(folder) as study:
         model = collaborate(study, expert_of(study), watcher, measure_fully)
-        if not (folder / _RANKED).exists():
+        if not is_ranked(folder):
             began = time.perf_counter()
             with watcher.stage(0, "rank"):
                 rank_pool(study, model.id, (*MEASURES, *VECTOR_MEASURES), watcher.count)
@@ -66,7 +71,7 @@ def run_share(material: Material, trial: Trial, watcher: Watcher) -> dict[str, A
 def _copy_base(material: Material, trial: Trial, folder: Path, watcher: Watcher) -> None:
     """The base's study with this trial's settings, in ``folder`` whole or not at all."""
     base = material.folder_of(trial.its_base())
-    if not (base / _RANKED).exists():
+    if not is_ranked(base):
         run_base(material, trial.its_base(), watcher)
     draft = folder.with_name(f".{folder.name}-{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from askance.active.loop import Unwatched, Watcher
-from askance.errors import AskanceError, UsageError
+from askance.errors import AskanceError, StudyError, UsageError, WorkerLost
+from askance.evaluation.collaborating import is_ranked
 from askance.evaluation.material import Material
 from askance.evaluation.plan import Plan, Trial
 from askance.evaluation.results import Results, alone_in
@@ -41,19 +42,26 @@ def run(
     """
     material.require(plan)
     stages = plan.stages()
+    methods = {trial.method for stage in stages for trial in stage}
+    results.require_same(material.dataset, material.data_digest, {one: material.digest(one) for one in methods})
     names = {trial.name for stage in stages for trial in stage}
     todo = [[trial for trial in stage if not _is_done(material, results, trial)] for stage in stages]
     done, failed = len(names) - sum(map(len, todo)), list[_Failed]()
+    todo[0] += _lost_bases(material, todo)
     with alone_in(material.folder):
         if any(todo):
             seeing = watcher or Unwatched()
             with seeing.stage(0, "prepare"):
                 material.prepare(seeing.count)
         for stage in todo:
+            without = {one.trial for one in failed}  # a base that failed has nobody who could ask
+            stage = [trial for trial in stage if trial.is_base or trial.its_base().name not in without]
             by_name = {trial.name: trial for trial in stage}
-            for line in runner.map(partial(_tried, material, watcher=watcher), stage):
+            for line in runner.map(partial(_tried, material, watcher=watcher), stage, _lost):
                 if isinstance(line, _Failed):
                     failed.append(line)
+                    continue
+                if _is_done(material, results, by_name[line["trial"]]):
                     continue
                 written, done = results.append(line), done + 1
                 if not (keep or by_name[line["trial"]].is_base):
@@ -86,6 +94,18 @@ def _tried(material: Material, trial: Trial, watcher: Watcher | None = None) -> 
         raise
     except AskanceError as error:
         return _Failed(trial.name, error)
+    except OSError as error:
+        return _Failed(trial.name, StudyError(f"{error.filename or material.work}: {error.strerror or error}; make room"))
+
+
+def _lost(trial: Trial, error: WorkerLost) -> _Failed:
+    return _Failed(trial.name, error)
+
+
+def _lost_bases(material: Material, todo: Sequence[Sequence[Trial]]) -> list[Trial]:
+    """Bases whose line is written and whose study is gone, as in a new ``work``, but of whom shares are to be asked."""
+    bases = dict.fromkeys(trial.its_base() for stage in todo for trial in stage if trial.base is not None)
+    return [base for base in bases if base not in todo[0] and not is_ranked(material.folder_of(base))]
 
 
 def _is_done(material: Material, results: Results, trial: Trial) -> bool:

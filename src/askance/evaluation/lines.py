@@ -22,6 +22,7 @@ def line_of(material: Material, trial: Trial, done: Mapping[str, Any]) -> dict[s
         "bench": "paper",
         "trial": trial.name,
         "settings": material.digest(trial.method),
+        "data": material.data_digest,
         "dataset": material.dataset,
         "method": trial.method,
         "acquisition": trial.acquisition,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,18 +107,26 @@ class Material:
             if fold >= len(self.folds):
                 raise UsageError(f"fold {fold} is asked for; there are {len(self.folds)}, counted from 0")
             learn = [case.patient for case in self.cases_of(fold) if case.split == "learn"]
-            draw_base_patients(learn, plan.base_patients, fold, 0)
+            if set(plan.methods) & set(ENDS):
+                draw_base_patients(learn, plan.base_patients, fold, 0)
 
     def digest(self, method: str) -> str:
-        """Eight hex digits of data, folds, grid and the method's settings: lines with others are of another experiment."""
-        settings = self._of_study(method) if method in PRESETS else self.settings.get(method, {})
-        text = json.dumps([self._data, settings], sort_keys=True, default=list)
+        """Eight hex digits of data, folds, grid and all settings of the method, defaults too, which may be others tomorrow.
+
+        Lines with others are of another experiment.
+        """
+        text = json.dumps([self._data, self._all_settings(method)], sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @cached_property
+    def data_digest(self) -> str:
+        """Eight hex digits of data, folds and grid."""
+        return hashlib.sha256(self._data.encode()).hexdigest()[:8]
 
     @cached_property
     def folder(self) -> Path:
         """Where everything of this data set, grid and folds is made."""
-        return self.work / f"{self.dataset}-{hashlib.sha256(self._data.encode()).hexdigest()[:8]}"
+        return self.work / f"{self.dataset}-{self.data_digest}"
 
     def folder_of(self, trial: Trial) -> Path:
         """Where ``trial`` is run."""
@@ -135,6 +143,11 @@ class Material:
             (case.id, [image.sha256 for image in case.images], case.label and case.label.sha256) for case in self.cases
         ]
         return json.dumps([self.dataset, self.classes, self.grid.model_dump(mode="json"), self.folds, sources])
+
+    def _all_settings(self, method: str) -> Any:
+        if method in PRESETS:
+            return self.config(method, 0).model_dump(mode="json", exclude={"name"})
+        return asdict(self.rivals[method].settings_with(self.settings.get(method, {})))
 
     def _of_study(self, method: str) -> dict[str, Any]:
         """What the user said for a study of ``method``; a 100 % end learns as its collaborating method does."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from askance.errors import UsageError
 from askance.records import Case, Prediction
@@ -45,6 +46,15 @@ class Judging(Protocol):
         ...
 
 
+@runtime_checkable
+class Failing(Protocol):
+    """A method that can fail on a case and labels it as well as it can all the same."""
+
+    def failures(self, folder: Path) -> list[dict[str, Any]]:
+        """Each case predicted from ``folder`` on which it failed: ``case``, and figures that say why."""
+        ...
+
+
 @dataclass(frozen=True)
 class Registered:
     """Where a method lives: its module, its class and the dataclass of its settings, loaded when it is wanted."""
@@ -59,13 +69,21 @@ class Registered:
         Raises:
             UsageError: the module or what it needs is not installed, or a setting that it does not have or take.
         """
+        return cast(Method, self._named(self.method)(classes, channels, self.settings_with(fields)))
+
+    def settings_with(self, fields: Mapping[str, Any]) -> Any:
+        """An instance of its settings' dataclass, ``fields`` over the defaults.
+
+        Raises:
+            UsageError: as ``make``.
+        """
+        return _settings(self._named(self.settings), fields)
+
+    def _named(self, name: str) -> Any:
         try:
-            module = importlib.import_module(self.module)
-            method, settings = getattr(module, self.method), getattr(module, self.settings)
+            return getattr(importlib.import_module(self.module), name)
         except (ImportError, AttributeError) as error:
             raise UsageError(f"the method of {self.module} is not installed here ({error}); leave it out") from None
-        chosen = _settings(settings, fields)
-        return cast(Method, method(classes, channels, chosen))
 
 
 def _settings(kind: type[Any], fields: Mapping[str, Any]) -> Any:
@@ -74,22 +92,25 @@ def _settings(kind: type[Any], fields: Mapping[str, Any]) -> Any:
     Raises:
         UsageError: a setting that it does not have or take.
     """
-    bare = kind()
-    known = [field.name for field in dataclasses.fields(kind)]
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
+    _require_known(kind, fields)
+    try:
+        return TypeAdapter(kind).validate_python(dict(fields))
+    except (TypeError, ValueError) as error:  # pydantic's error is a ValueError
+        problems = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": str(error)}]
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in problems)
+        raise UsageError(f"{kind.__name__} cannot take {dict(fields)}: {said}") from None
+
+
+def _require_known(kind: type[Any], fields: Mapping[str, Any]) -> None:
+    """Nothing, if ``kind`` and the settings within it have all of ``fields``.
+
+    Raises:
+        UsageError: one that they have not.
+    """
+    bare, known = kind(), [field.name for field in dataclasses.fields(kind)]
+    if unknown := sorted(set(fields) - set(known)):
         raise UsageError(f"{kind.__name__} has no setting {unknown[0]!r}; wanted one of {', '.join(known)}")
-    chosen = {}
     for name, value in fields.items():
         within = getattr(bare, name)
-        nested = dataclasses.is_dataclass(within) and isinstance(value, Mapping)
-        chosen[name] = _settings(type(within), value) if nested else _frozen(value)
-    try:
-        return dataclasses.replace(bare, **chosen)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{kind.__name__} cannot take {dict(fields)}: {error}") from None
-
-
-def _frozen(value: Any) -> Any:
-    """Lists, which JSON has, as the tuples that settings hold."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        if dataclasses.is_dataclass(within) and isinstance(value, Mapping):
+            _require_known(type(within), value)

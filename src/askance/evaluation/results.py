@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -43,6 +44,23 @@ class Results:
             )
         return bool(found)
 
+    def require_same(self, dataset: str, data: str, settings: Mapping[str, str]) -> None:
+        """Nothing, if the lines there are of the same ``data`` and, of methods in ``settings``, of the same settings.
+
+        ``data``: digest of cases, folds and grid; ``settings``: by method. Lines are paired by fold, so they have to agree.
+
+        Raises:
+            UsageError: a line that does not.
+        """
+        for line in self.mine(dataset):
+            method, of = line.get("method", ""), line.get("settings")
+            if line.get("data") != data or settings.get(method, of) != of:
+                what = "folds, grid or cases" if line.get("data") != data else f"settings of {method}"
+                raise UsageError(
+                    f"{self._path}: holds {line.get('trial')} on {dataset} with other {what} (tag {self._tag!r}); "
+                    f"name another tag or another file"
+                )
+
     def mine(self, dataset: str) -> list[dict[str, Any]]:
         """The lines of ``dataset`` with this tag."""
         return [line for line in self.lines if (line.get("dataset"), line.get("tag")) == (dataset, self._tag)]
@@ -54,9 +72,13 @@ class Results:
             StudyError: it cannot be written.
         """
         tagged = {**line, "tag": self._tag}
+        data = json.dumps(tagged, allow_nan=False).encode() + b"\n"
         try:
             with self._path.open("ab", buffering=0) as file:  # one write, so that lines of two processes don't mix
-                file.write(json.dumps(tagged, allow_nan=False).encode() + b"\n")
+                before = file.seek(0, os.SEEK_END)
+                if file.write(data) != len(data):  # the disk is full: what got there would spoil the next line
+                    os.truncate(self._path, before)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(file.fileno())
         except OSError as error:
             raise StudyError(f"{self._path}: cannot be written ({error.strerror}); make room and run again") from None

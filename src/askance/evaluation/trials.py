@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.active.environment import peak_mb
+from askance.active.environment import forget_peak, peak_mb
 from askance.active.loop import Unwatched, Watcher
 from askance.evaluation.collaborating import run_base, run_share
 from askance.evaluation.figures import Tally
 from askance.evaluation.lines import line_of
 from askance.evaluation.material import Material
-from askance.evaluation.method import Judging, Method, Truth
+from askance.evaluation.method import Failing, Judging, Method, Truth
 from askance.evaluation.plan import Trial
 from askance.records import Case, Prediction
 from askance.volumes.files import read_labels
@@ -28,6 +28,7 @@ def perform(material: Material, trial: Trial, watcher: Watcher | None = None) ->
     Raises:
         AskanceError: what study, method or data say of their own accord.
     """
+    forget_peak()
     run = run_base if trial.is_base else run_share if trial.base is not None else _full_supervision
     return run(material, trial, watcher or Unwatched())
 
@@ -56,6 +57,7 @@ def _full_supervision(material: Material, trial: Trial, watcher: Watcher) -> dic
         "seconds": time.perf_counter() - began,
         "seconds_by_step": {"train": fitted - began, "measure": time.perf_counter() - fitted},
         "peak_mb": peak_mb(),
+        **({"failures": method.failures(folder)} if isinstance(method, Failing) else {}),
         **tally.record(),
     }
     return line_of(material, trial, done)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ Figure = Callable[[Line], float | None]
 ENDS = {"paper": "isola", "askance": "full"}
 #: How far below full supervision still counts as reaching it: half a Dice point.
 NEAR = 0.005
+#: What is compared beside the mean Dice per volume.
+BESIDE_DICE = ("slice_dice", "abd_mm", "hd95_mm")
 
 
 @dataclass(frozen=True, order=True)
@@ -53,12 +55,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways at one share, paired by fold: ``first`` minus ``second``."""
+    """Two ways at one share, paired by fold: ``first`` minus ``second``, in Dice and in other figures by their key."""
 
     first: str
     second: str
     share: float
     paired: Paired
+    others: Mapping[str, Paired]
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def dice_of(name: str) -> Figure:
 
 
 def of_class(figure: str, name: str) -> Figure:
-    """``dice``, ``slice_dice`` or ``abd_mm`` of one class."""
+    """``dice``, ``slice_dice`` or a distance of one class."""
     return lambda line: line[f"{figure}_per_class"].get(name)
 
 
@@ -109,6 +112,27 @@ def of_variant(lines: Iterable[Line], variant: Variant, share: float) -> list[Li
         for line in lines
         if tuple(line[key] for key in ("method", "acquisition", "pseudo", "cycles", "share")) == wanted
     ]
+
+
+def curve(lines: Sequence[Line], variant: Variant) -> dict[float, list[Line]]:
+    """Share, rising from end to end -> lines, all over the same folds, bases and seeds.
+
+    A run that was stopped, or that had shares added later, has more of these at some shares than at others. Those of the
+    share that has most are taken; a share or end that lacks any of them is left out.
+    """
+    asked = {share: of_variant(lines, variant, share) for share in shares(lines)}
+    units = max(({_unit(line) for line in found} for found in asked.values()), key=len, default=set())
+    folds = {fold for fold, _, _ in units}
+    found = {0.0: of_variant(lines, variant, 0.0)} | asked
+    points = {share: [line for line in at if _unit(line) in units] for share, at in found.items()}
+    points = {share: at for share, at in points.items() if {_unit(line) for line in at} >= units}
+    end = [line for line in of_variant(lines, variant, 1.0) if line["fold"] in folds]
+    return points | ({1.0: end} if end and {line["fold"] for line in end} >= folds else {})
+
+
+def _unit(line: Line) -> tuple[int, int, int | None]:
+    """What a curve has one line of at each share."""
+    return line["fold"], line["seed"], line["base"]
 
 
 def supervised(lines: Iterable[Line], method: str) -> list[Line]:
@@ -191,9 +215,12 @@ def reached(comparisons: Iterable[Comparison]) -> dict[tuple[str, str], Comparis
 def _compared(first: list[Line], second: list[Line], name: str, other: str, share: float) -> list[Comparison]:
     """One comparison over the trials that both have; none where they have none in common."""
     kept = _in_common(first, second)
-    ours, theirs = (by_fold(lines, dice) for lines in kept)
-    common = set(ours) & set(theirs)
-    return [Comparison(name, other, share, paired(ours, theirs))] if common else []
+    found = {}
+    for figure in ("dice", *BESIDE_DICE):
+        ours, theirs = (by_fold(lines, lambda line, key=figure: line[key]) for lines in kept)  # type: ignore[misc]
+        if set(ours) & set(theirs):
+            found[figure] = paired(ours, theirs)
+    return [Comparison(name, other, share, found.pop("dice"), found)] if "dice" in found else []
 
 
 def _in_common(first: list[Line], second: list[Line]) -> tuple[list[Line], list[Line]]:
@@ -217,16 +244,15 @@ def trusts(lines: Sequence[Line]) -> list[Trust]:
         (f"{method}, base", [one for one in lines if one["method"] == method and one["share"] == 0]) for method in ENDS
     ]
     groups += [(end, supervised(lines, end)) for end in ENDS.values()]
-    curves = [(one, [of_variant(lines, one, share) for share in shares(lines)]) for one in variants(lines)]
-    groups += [(one.title, [line for at_share in found for line in at_share]) for one, found in curves]
+    curves = [(one, curve(lines, one)) for one in variants(lines)]
+    groups += [(one.title, [line for share, at in found.items() if 0 < share < 1 for line in at]) for one, found in curves]
     trusted = []
     for of in ("score", "d_raw"):
         for who, found in groups:
             for level, pairs in (("slice", slice_pairs), ("volume", volume_pairs)):
                 trusted += _trust(who, of, level, pairs(found, of))
         for one, by_share in curves:
-            ends = (of_variant(lines, one, end) for end in (0.0, 1.0))
-            trusted += _trust(one.title, of, "budget", budget_pairs([*by_share, *ends], of))
+            trusted += _trust(one.title, of, "budget", budget_pairs(by_share.values(), of))
     return trusted
 
 

@@ -17,13 +17,13 @@ from askance.report.paper_tables import (
 from askance.report.tables import Row, markdown
 
 _CELLS = (
-    "Mean ± standard deviation over folds; in brackets the deviation over base patients and seeds within a fold. Shares are "
-    "what is asked for after the base (the paper's k); 0 % is the base alone, 100 % full supervision. On every data set the "
-    "published rows are HVSMR 2016."
+    "Mean ± standard deviation over folds (a cell over fewer of them than the others says how many); in brackets the "
+    "deviation over base patients and seeds within a fold. Shares are what is asked for after the base (the paper's k); "
+    "0 % is the base alone, 100 % full supervision. On every data set the published rows are HVSMR 2016."
 )
 _TRUST = (
-    "What the score tells of the Dice (of a curve: slices and volumes at all its shares together; p takes pairs for "
-    "independent, which slices of one heart, or one heart after several bases, are not)"
+    "What the score tells of the Dice (of a curve: slices and volumes at all its shares together, over the folds that all "
+    "of them have; p takes pairs for independent, which slices of one heart, or one heart after several bases, are not)"
 )
 
 
@@ -64,7 +64,8 @@ def _section(key: tuple[str, str], lines: Sequence[Line]) -> str:
         _titled("Fully supervised methods, paired by fold", comparison_table(among_full(lines))),
         _titled(_TRUST, trust_rows(trusts(lines))),
         _titled(
-            "All figures (ABD: average boundary distance; missed: a class on one side only, which has no distance)",
+            "All figures, ± over folds (ABD: average boundary distance; missed: classes on one side only, which have no "
+            "distance; not found: hearts whose localisation failed)",
             figures_table(lines),
         ),
     ]

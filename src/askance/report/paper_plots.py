@@ -15,8 +15,7 @@ from askance.report.experiment import (
     Line,
     Variant,
     budget_pairs,
-    of_variant,
-    shares,
+    curve,
     slice_pairs,
     spread,
     supervised,
@@ -45,7 +44,7 @@ def budget_curves(lines: Sequence[Line], dataset: str) -> bytes:
             label="published (HVSMR 2016)",
         )
         for place, one in enumerate(variants(lines)):
-            points = [(share, spread(of_variant(lines, one, share))) for share in (0.0, *shares(lines), 1.0)]
+            points = [(share, spread(found)) for share, found in curve(lines, one).items()]
             known = [(100 * share, found) for share, found in points if found is not None]
             x, mean = [share for share, _ in known], [found.mean for _, found in known]
             reach = [found.folds or 0.0 for _, found in known]
@@ -80,17 +79,17 @@ def trust_clouds(lines: Sequence[Line], dataset: str) -> bytes:
         for row, method in enumerate(methods):
             of = _SCORE_OF[method]
             bases = [line for line in lines if (line["method"], line["share"]) == (method, 0)]
-            curve = _shown(lines, method)
-            by_share = [of_variant(lines, curve, share) for share in (0.0, *shares(lines), 1.0)] if curve else []
+            shown = _shown(lines, method)
+            by_share = curve(lines, shown).values() if shown else ()
             clouds = [
                 (f"{method}, base", "slice", slice_pairs(bases, of)),
                 (f"{method}, base", "volume", volume_pairs(bases, of)),
-                (curve.title if curve else method, "share", budget_pairs(by_share, of)),
+                (shown.title if shown else method, "share", budget_pairs(by_share, of)),
             ]
             for column, (title, dot, pairs) in enumerate(clouds):
                 axes = figure.add_subplot(len(methods), 3, 3 * row + column + 1)
-                shown = pairs[:: -(-len(pairs) // _MOST_DOTS) or 1]
-                x, y = [score for score, _ in shown], [value for _, value in shown]
+                dots = pairs[:: -(-len(pairs) // _MOST_DOTS) or 1]
+                x, y = [score for score, _ in dots], [value for _, value in dots]
                 size, alpha = (9, 0.3) if column == 0 else (22, 0.8)
                 axes.scatter(x, y, s=size, color=ACCENT, alpha=alpha, linewidths=0, rasterized=True)
                 axes.set_title(f"{title}\na dot a {dot}: {_r(pairs)}", fontsize=8, loc="left")

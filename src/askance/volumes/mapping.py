@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from askance.errors import StudyError, UsageError
 from askance.records import IGNORE
-from askance.volumes.files import read_labels, write_labels_like
+from askance.volumes.files import hash_file, read_labels, write_labels_like
 from askance.volumes.found import Found, FoundCase
 
 
@@ -72,8 +72,10 @@ def mapped(
 def _mapped_case(case: FoundCase, found: Found, table: NDArray[np.uint8], place: Path) -> FoundCase:
     if case.label is None:
         return case
-    target = place / case.label.name
-    if not target.exists():  # written whole or not at all, so what is there is right
+    # Written whole or not at all, and below the digest of what it is made from: what is there is right.
+    target = place / hash_file(case.label).sha256[:12] / case.label.name
+    if not target.exists():
+        target.parent.mkdir(exist_ok=True)
         labels = read_labels(case.label, len(found.classes), found.ignore).array
         write_labels_like(target, table[labels], case.label)
     return replace(case, label=target)

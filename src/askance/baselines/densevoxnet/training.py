@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 from torch.optim import SGD
 
+from askance.config import Precision
 from askance.errors import ConfigError
 from askance.learning.batches import Batch
 from askance.learning.plateau import Plateau
@@ -72,6 +73,10 @@ class DenseVoxNetSettings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"DenseVoxNet's {name} is {value}; wanted {low:g} to {high:g}; change it")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(
+                f"DenseVoxNet's precision is {self.precision!r}; wanted one of {', '.join(get_args(Precision))}"
+            )
 
 
 def training_task(
