@@ -3,6 +3,7 @@ import pytest
 import torch
 from made_trainings import SIDE, make_config, make_data, make_run
 from scipy import stats
+from torch import nn
 
 from askance.config import NetworkConfig
 from askance.learning.architecture import Shape, make_networks
@@ -243,3 +244,33 @@ def test_novelty_does_not_depend_on_the_grid_beyond_the_slice(trained):
     )
     for name in near:
         torch.testing.assert_close(near[name], far[name], rtol=1e-3, atol=1e-3)
+
+
+class _Bright(nn.Module):
+    """Calls what is bright foreground, as sure as it is bright."""
+
+    def encode(self, image):
+        return [image]
+
+    def decode(self, levels):
+        return torch.cat([-4 * levels[-1], 4 * levels[-1]], 1)
+
+    def forward(self, image):
+        return self.decode(self.encode(image))
+
+
+def test_a_stray_piece_is_no_disagreement_of_the_views():
+    """It is taken out of what the views say together, not out of one of them."""
+    image = np.full((1, 1, SIDE, SIDE), -1.0, np.float32)
+    image[..., 8:24, 8:24] = 1
+    image[..., 14:24, 12:24] = -1
+    image[..., 19:22, 18:22] = 1  # a stray piece, within the box around the largest
+    found = {}
+    for one_piece in (True, False):
+        predictor = _predictor(_untrained((SIDE, SIDE)), views=4)
+        predictor._seen, predictor._generator = Seen(one_piece=one_piece), _Bright()
+        found[one_piece] = predictor(image, (SIDE, SIDE))
+    assert found[False].labels()[0, 20, 20] == 1
+    assert found[True].labels()[0, 20, 20] == 0
+    np.testing.assert_array_equal(found[True].agreement, found[False].agreement)
+    np.testing.assert_array_equal(found[True].information, found[False].information)

@@ -113,13 +113,14 @@ class Predictor:
         size = (images.shape[2], images.shape[3])
         seen, box = self._covered(images, extent)
         with torch.inference_mode(), self._fabric.autocast():
-            probs, field, features = self._first_view(seen, box)
+            first, field, features = self._first_view(seen, box)
             place = features.pop(_PLACE)
-            agreement, information = torch.ones(len(seen)), torch.zeros_like(probs[:, 0])
+            agreement, information = torch.ones(len(seen)), torch.zeros_like(first[:, 0])
+            probs = self._whole(first)
             near = self._near(probs)
             if self._views > 1 and near:
-                agreement = self._add_views(seen, probs, information, near)
-                probs = self._whole(probs)
+                agreement = self._add_views(seen, first, information, near)
+                probs = self._whole(first)
             judged = near or Box(0, 0, *seen.shape[2:])
             critic = self._discriminator
             patches = self._patches(critic, judged.cut(seen), judged.cut(probs)) if critic else None
@@ -158,12 +159,15 @@ class Predictor:
         return torch.from_numpy(keep_largest(probs.numpy())) if self._seen.one_piece else probs
 
     def _first_view(self, images: Tensor, box: Box) -> tuple[Tensor, Box, dict[str, Tensor]]:
-        """Of ``images``, ``box`` of the grid, as they are: probabilities, where was looked at, and traits of features."""
+        """Of ``images``, ``box`` of the grid, as they are: probabilities, where was looked at, and traits of features.
+
+        Stray pieces are in them still, as in the other views, so that views differ in nothing but what they see.
+        """
         size = (images.shape[2], images.shape[3])
         whole, field = Box(0, 0, *size), self._field(images, box)
         probs, features = self._first_look(field.cut(images))
-        if field != whole and reaches_out(1 - probs[:, 0], field, size):
-            return self._whole(self._probs(images, VIEWS[0])), whole, features
+        if field != whole and reaches_out(1 - self._whole(probs)[:, 0], field, size):
+            return self._probs(images, VIEWS[0]), whole, features
         return torch.from_numpy(put_back(probs, field, size)), field, features
 
     def _first_look(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -174,7 +178,7 @@ class Predictor:
             traits = feature_traits(levels) if self._novelty else {}
             features.append({**traits, _PLACE: _placed(levels[-1])})
             probs.append(self._generator.decode(levels).float().softmax(1).cpu())
-        return self._whole(torch.cat(probs)), _joined(features)
+        return torch.cat(probs), _joined(features)
 
     def _ready(self, module: _Network, state: dict[str, Tensor]) -> _Network:
         module.load_state_dict(state)
