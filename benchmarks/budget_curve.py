@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from folds import fold_said, found_in, names_of, parse_fold
-from studies import copied
+from studies import copied, digest_of
 
 from askance import api
 from askance.active.acquisition import acquisition
 from askance.active.study import Study
-from askance.config import StudyConfig
+from askance.config import BudgetConfig, StudyConfig
 from askance.errors import UsageError
 from askance.terminal import Bars
 
@@ -101,7 +101,15 @@ def _copy_of_base(options: argparse.Namespace, method: str, seed: int, folder: P
 
 
 def _name(options: argparse.Namespace, method: str, seed: int) -> str:
-    return "-".join([options.data.name, *names_of(options.fold), options.tag or "default", method, str(seed)])
+    names = [options.data.name, *names_of(options.fold), options.tag or "default", _digest(options, method), method]
+    return "-".join([*names, str(seed)])
+
+
+def _digest(options: argparse.Namespace, method: str) -> str:
+    """Of all that the run of ``method`` depends on beside data and seed."""
+    budget = {"full": (), "paper": (options.total,), "base": (options.base, options.total, options.start)}
+    asked = budget.get(method, (options.base, options.total, options.start, options.cycles))
+    return digest_of(asked, *(getattr(options, name) for name in _SECTIONS))
 
 
 def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> None:
@@ -117,12 +125,21 @@ def _init(options: argparse.Namespace, folder: Path, method: str, seed: int) -> 
 
 
 def _done(options: argparse.Namespace, method: str, seed: int) -> bool:
+    """Whether the run stands in the results. Lines of before settings were noted are taken for it.
+
+    Raises:
+        SystemExit: it is there with other settings, and would be taken for the same.
+    """
     lines = options.out.read_text().splitlines() if options.out.exists() else []
-    return any(
-        (line["run"], line["seed"], line["dataset"], line["tag"], line["fold"])
-        == (method, seed, options.data.name, options.tag, fold_said(options.fold))
+    same = [
+        line
         for line in map(json.loads, lines)
-    )
+        if (line["run"], line["seed"], line["dataset"], line["tag"], line["fold"])
+        == (method, seed, options.data.name, options.tag, fold_said(options.fold))
+    ]
+    if any(line.get("settings", _digest(options, method)) != _digest(options, method) for line in same):
+        raise SystemExit(f"{options.out}: holds {method} with seed {seed} with other settings; name another --tag")
+    return bool(same)
 
 
 def _write(options: argparse.Namespace, method: str, seed: int, study: Study) -> None:
@@ -161,13 +178,20 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "peak_mb": record["peak_mb"],
         "threads": record["environment"]["threads"],
         "commit": record["commit"],
-        "default": method == DEFAULT and not options.fold and not any(getattr(options, name) for name in _SECTIONS),
+        "default": method == DEFAULT and not options.fold and _is_plain(options),
         "state": "full" if method == "full" else None,
         "run": method,
         "tag": options.tag,
+        "settings": _digest(options, method),
         "cycle": record["cycle"],
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _is_plain(options: argparse.Namespace) -> bool:
+    """Whether all is as ``askance run`` does it without options."""
+    budget = {"base": options.base, "total": options.total, "cycles": options.cycles, "start": options.start}
+    return not any(getattr(options, name) for name in _SECTIONS) and budget.items() <= BudgetConfig().model_dump().items()
 
 
 def _without_repeats(study: Study, record: Any) -> float | None:

@@ -13,7 +13,6 @@ they were stopped; what stands in the results is not run again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import time
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
-from studies import copied
+from studies import copied, digest_of
 
 from askance import api
 from askance.active.environment import describe_environment, peak_mb
@@ -77,8 +76,7 @@ def main() -> None:
 
 
 def _digest(options: argparse.Namespace) -> str:
-    settings = json.dumps([options.training, options.grid, options.pseudo], sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return digest_of(options.training, options.grid, options.pseudo)
 
 
 def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
 from other_models import DROPOUT, ensemble, passes, said_by, trained_again
 from score_figures import Patches, Row, figures, gain
+from studies import digest_of
 
 from askance import api
 from askance.active.environment import describe_environment
@@ -84,7 +85,8 @@ def _rows(options: argparse.Namespace, state: str, seed: int) -> tuple[dict[str,
 
 
 def _name(options: argparse.Namespace, state: str, seed: int) -> str:
-    return "-".join(["score", options.data.name, *names_of(options.fold), options.tag or "default", state, str(seed)])
+    names = ["score", options.data.name, *names_of(options.fold), options.tag or "default"]
+    return "-".join([*names, digest_of(options.training, options.grid), state, str(seed)])
 
 
 def _study(options: argparse.Namespace, state: str, seed: int) -> Study:

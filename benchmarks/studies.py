@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,3 +19,8 @@ def copied(study: Path, folder: Path, change: Callable[[Path], None] | None = No
             change(draft)
         draft.rename(folder)
     return folder
+
+
+def digest_of(*settings: object) -> str:
+    """Eight hex digits of settings: a folder or line of others is of another run."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]

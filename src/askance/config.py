@@ -96,10 +96,10 @@ class TrainingConfig(_Section):
     The model is the running mean of the weights over about the last ``average`` steps (0: the last weights).
     ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
     networks with ``warm_share`` of the steps. ``one_piece``: predictions keep to the one piece that labels show, ``field``:
-    they look first where labels have shown foreground. ``unlabelled``: share of every batch from slices without label, which
-    objective ``souly`` alone can learn from. ``crossing``: share of the base's steps that a model of each half of its
-    patients is trained for, so that the score learns from what each says of the other half. ``precision``: ``auto`` takes
-    bf16 where a trial shows it is faster.
+    they look first where labels have shown foreground. ``unlabelled``: share, of what pseudo-labels leave of a batch, from
+    slices without label, which objective ``souly`` alone can learn from. ``crossing``: share of the base's steps that a
+    model of each half of its patients is trained for, so that the score learns from what each says of the other half.
+    ``precision``: ``auto`` takes bf16 where a trial shows it is faster.
     """
 
     objective: Literal["askance", "pix2pix", "cgan", "luc", "souly"] = "askance"

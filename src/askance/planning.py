@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from askance.active.acquisition import acquisition, require_truth_for
+from askance.active.acquisition import require_answer_to
 from askance.active.querying import require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, GridConfig, StudyConfig, from_preset
@@ -61,7 +61,7 @@ def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
         UsageError: an unknown acquisition or one that cannot ask here, a crop that the networks cannot take, or a base
             that is empty or beyond the budget.
     """
-    require_truth_for(acquisition(config.acquisition), config.acquisition, config.expert)
+    require_answer_to(config, config.acquisition)
     crop_size(Shape.of(config), config.network, config.training)
     if config.budget.start in ("spread", "random"):
         total, labelled = _slices(config, cases), _given(config, cases)

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from askance import api
-from askance.active import loop, training
+from askance.active import loop, querying, training
+from askance.active.acquisition import ACQUISITIONS
 from askance.active.diversity import CoreSet
 from askance.active.experts import HumanExpert, SimulatedExpert
 from askance.active.loop import collaborate
 from askance.active.study import Study
+from askance.active.uncertainty import Extreme
 from askance.errors import AskanceError, SourceChanged, SplitError, StudyBusy, UsageError, WaitingForExpert
 from askance.learning.prediction import DIRECTIONS
 from askance.report.tables import budget_table
@@ -397,3 +399,41 @@ def test_new_cases_of_a_known_patient_keep_to_their_side(tmp_path: Path) -> None
             api.add(study, more, Division(table=same))
         assert api.add(study, more, Division(table=patients)) == [names[3]]
         assert study.store.case(names[3]).split == "learn"
+
+
+def test_what_is_held_out_for_validation_is_not_taken_for_learnt(make_study: Callable[..., Study]) -> None:
+    with make_study(acquisition="core-set", budget={"base": 4, "total": 9, "cycles": 1, "validation": 2}) as study:
+        api.run(study)
+        known = querying._labelled(study, CoreSet(), "cycle-000")
+        base = study.store.query(0)
+        assert base is not None
+        learnt = {asked.slice_id for asked in base.asked if asked.role != "validation"}
+        assert len(base.asked) == len(learnt) + 2
+        assert {one.slice_id for one in known} == learnt | set(study.store.query(1).slice_ids)  # type: ignore[union-attr]
+
+
+def test_what_a_stage_wants_to_know_is_ranked_in_that_stage(
+    make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the score at first, by the total entropy at last."""
+
+    class Changing(Extreme):
+        def at(self, progress: float) -> Extreme:
+            return Extreme("score") if progress == 0 else Extreme("total_entropy", highest=True)
+
+    monkeypatch.setitem(ACQUISITIONS, "score", Changing("score"))
+    with make_study(acquisition="score", budget={"base": 4, "total": 8, "cycles": 2}) as study:
+        assert len(api.run(study)) == 3
+
+
+@pytest.mark.parametrize("wrong", [lambda ids: [*ids, ids[0]], lambda ids: [*ids, "nobody/2/0"], lambda ids: ids[:1] * 2])
+def test_an_acquisition_that_gives_more_than_was_wanted_is_told_before_anyone_is_asked(
+    make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, wrong: Callable[[list[str]], list[str]]
+) -> None:
+    class Wild(Extreme):
+        def select(self, candidates: Any, n: int, rng: Any) -> list[str]:
+            return wrong(super().select(candidates, n, rng))
+
+    monkeypatch.setitem(ACQUISITIONS, "score", Wild("score"))
+    with make_study(acquisition="score") as study, pytest.raises(UsageError, match="acquisition 'score' gave"):
+        api.run(study)

@@ -92,7 +92,7 @@ def test_unlabelled_slices_come_in_their_share_and_teach_no_label():
     batches, source = _batches(pseudo=3, bare=5, share=0.25, batch=8, unlabelled=0.5)
     batch = batches[0]
     bare = (batch.labels == IGNORE).all(2).all(1)
-    assert (int(bare.sum()), int(batch.annotated.sum())) == (4, 2)
+    assert (int(bare.sum()), int(batch.annotated.sum())) == (3, 3), "half of the six that pseudo-labels leave"
     assert not batch.annotated[bare].any()
     assert not batch.weights[bare].any()
     for step in range(1, 5):

@@ -75,3 +75,22 @@ def test_a_binary_d_takes_every_prediction_for_a_fake():
         for one in (said, labels)
     ]
     assert values[0].discriminator.item() == pytest.approx(values[1].discriminator.item())
+
+
+def test_doubtful_parts_of_a_pseudo_label_do_not_tell_d_that_it_is_a_prediction():
+    """What the expert left out is blank in truth and prediction; a pseudo-label has no truth that could be blank too."""
+    said, labels = _left_half_wrong()
+    labels[0, 0], labels[1, :2] = IGNORE, IGNORE
+    seen = []
+
+    class Noting(Fixed):
+        def forward(self, images, label_map=None):
+            seen.append(label_map)
+            return super().forward(images, label_map)
+
+    critic = Noting(torch.zeros(1))
+    compute_losses(Fixed(_logits(said)), critic, _batch(labels), make_config(objective="luc"))
+    truth, fake, pseudo = seen[0]
+    assert not truth[:, 0].any()
+    assert not fake[:, 0].any()
+    assert pseudo.sum(0).allclose(torch.ones(4, 4))

@@ -202,3 +202,17 @@ def test_the_unet_is_half_as_wide_at_full_size_as_on_blocks():
     )
     assert (large.stem, large.down[0][0].out_channels) == (2, 8)
     assert (small.stem, small.down[0][0].out_channels, small.down[1][0].out_channels) == (1, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("crop", "batch", "message"),
+    [((16, 16), 16, "D judges patches of 24 pixels"), ((32, 32), 1, None), ((16, 16), 1, "batch 1")],
+)
+def test_a_crop_that_d_or_batch_norm_cannot_take_is_told_before_the_training(crop, batch, message):
+    shape, config = Shape(1, 2, (256, 256)), make_config(crop=crop, batch=batch)
+    if message is None:
+        assert crop_size(shape, NetworkConfig(), config) == crop
+        return
+    without = config if "D" in message else config.model_copy(update={"adversarial": 0.0})
+    with pytest.raises(ConfigError, match=message):
+        crop_size(shape, NetworkConfig(), without)

@@ -15,6 +15,7 @@ from askance.active.coverage import Cover
 from askance.active.diversity import CoreSet, PowerSpread, Spread
 from askance.active.measures import MEASURES, VECTOR_MEASURES
 from askance.active.uncertainty import ClaspPE, Extreme, StochasticBatches
+from askance.config import StudyConfig
 from askance.errors import UsageError
 
 __all__ = ["ACQUISITIONS", "Acquisition", "Candidate", "acquisition"]
@@ -62,12 +63,33 @@ def _by_name(name: str) -> Acquisition:
         known = ", ".join(sorted({*ACQUISITIONS, *brought}))
         raise UsageError(f"acquisition {name!r} is not known; wanted one of {known}")
     found = brought[name].load()
-    made = found() if isinstance(found, type) else found
+    made = found if isinstance(found, Acquisition) and not isinstance(found, type) else found() if callable(found) else found
     unknown: frozenset[str] = frozenset(getattr(made, "needs", ())) - _KNOWN
     if not isinstance(made, Acquisition) or unknown:
         what = f"it needs {sorted(unknown)}, which ranking does not compute" if unknown else "it has no needs or no select"
         raise UsageError(f"acquisition {name!r} of {brought[name].value} cannot be used: {what}")
     return made
+
+
+def require_answer_to(config: StudyConfig, name: str) -> None:
+    """Nothing, unless the acquisition called ``name`` needs what models of ``config`` cannot say.
+
+    Raises:
+        UsageError: what a D says where there is none, how views differ where there is one, or the truth of a human's pool.
+    """
+    chooser = acquisition(name)
+    require_truth_for(chooser, name, config.expert)
+    training = config.training
+    if "d_raw" in chooser.needs and (training.adversarial == 0 or training.objective == "souly"):
+        raise UsageError(
+            f"acquisition {name!r} goes by D, and there is none with training.objective = {training.objective!r} and "
+            f"training.adversarial = {training.adversarial:g}; choose another, or train with one"
+        )
+    if training.views == 1 and (of_views := sorted(chooser.needs & {"bald", "agreement"})):
+        raise UsageError(
+            f"acquisition {name!r} goes by how views differ ({', '.join(of_views)}), and training.views = 1; raise it, to 3 "
+            f"as in preset askance"
+        )
 
 
 def require_truth_for(chooser: Acquisition, name: str, expert: str) -> None:

@@ -44,8 +44,9 @@ class Strided:
 class ForegroundRandom:
     """At random among the slices where there is foreground, then among the rest.
 
-    nnActive's foreground-aware random (TMLR 2025) reads the truth, which a simulation may; a real study has only the
-    prediction.
+    After nnActive's foreground-aware random (TMLR 2025), which reads the truth, as a simulation may; a real study has only
+    the prediction. Theirs draws a third or two thirds of its patches around foreground, image by image, and the rest
+    anywhere. Here all slices that are asked show some.
     """
 
     measure: str = "foreground"

@@ -2,7 +2,7 @@
 
 The score learns from pairs of what can be seen of a prediction and its Dice (``calibration``). Answers to a query bring them
 for nothing, but the base was answered before there was a model. Cross-fitting (Chernozhukov 2018, sec. 3) makes some of it:
-no slice is judged by a model that has seen its patient.
+no slice is judged by a model that has seen a label of its patient.
 """
 
 from __future__ import annotations

@@ -36,13 +36,18 @@ class Spread:
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
         """``n`` of them, rounds of patients after each other."""
         del rng
+        return self.beyond((), candidates, n)
+
+    def beyond(self, taken: Sequence[Candidate], candidates: Sequence[Candidate], n: int) -> list[str]:
+        """``n`` more, away from those ``taken`` already."""
         sign = -1 if self.highest else 1
         ordered = sorted(candidates, key=lambda one: (sign * one.measures[self.measure], one.slice_id))
         chosen: list[str] = []
         while len(chosen) < min(n, len(ordered)):
             before = set(chosen)
             left = [one for one in ordered if one.slice_id not in before]
-            chosen += self._round(left, [one for one in ordered if one.slice_id in before]) or [left[0].slice_id]
+            near = [*taken, *(one for one in ordered if one.slice_id in before)]
+            chosen += self._round(left, near) or [left[0].slice_id]
         return chosen[:n]
 
     def _round(self, left: list[Candidate], taken: list[Candidate]) -> list[str]:
@@ -128,12 +133,15 @@ class PowerSpread:
         shown = [one for one in candidates if self.first is None or one.measures[self.first] > 0]
         others = [one for one in candidates if self.first is not None and one.measures[self.first] <= 0]
         chosen = self._drawn(shown, n, rng)
-        return chosen + self._drawn(others, n - len(chosen), rng)
+        taken = [one for one in shown if one.slice_id in set(chosen)]
+        return chosen + self._drawn(others, n - len(chosen), rng, taken)
 
-    def _drawn(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
+    def _drawn(
+        self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator, taken: Sequence[Candidate] = ()
+    ) -> list[str]:
         ordered = in_order(candidates)
         values = np.array([one.measures[self.measure] for one in ordered])
         doubt = np.maximum(values if self.highest else 1 - values, _LEAST_DOUBT)
         drawn = np.log(doubt) + rng.gumbel(size=len(ordered))
         ranked = [replace(one, measures={self.measure: float(value)}) for one, value in zip(ordered, drawn)]
-        return Spread(self.measure, highest=True, gap=self.gap).select(ranked, n, rng)
+        return Spread(self.measure, highest=True, gap=self.gap).beyond(taken, ranked, n)

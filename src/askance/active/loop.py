@@ -15,7 +15,7 @@ from askance.active.acquisition import acquisition
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
-from askance.active.querying import ask, ask_base, query_size
+from askance.active.querying import ask, ask_base, progress_of, query_size
 from askance.active.ranking import rank_pool
 from askance.active.study import Study, model_name
 from askance.active.training import train_cycle
@@ -122,7 +122,8 @@ class Turn:
         """
         if self._study.store.marked(cycle, "triage") is not None:
             return self._study.store.predictions.of(model.id)
-        needs = acquisition(self._study.config.acquisition).needs
+        config = self._study.config
+        needs = acquisition(config.acquisition, progress_of(config.budget, cycle)).needs
         self._study.prepare()
         with self._timed(cycle, "rank"):
             return rank_pool(self._study, model.id, needs, self._watcher.count)

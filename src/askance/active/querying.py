@@ -57,13 +57,13 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
     known = study.store.query(cycle)
     if known is not None:
         return known
-    chooser = acquisition(study.config.acquisition, _progress(study.config.budget, cycle))
+    chooser = acquisition(study.config.acquisition, progress_of(study.config.budget, cycle))
     require_truth_for(chooser, study.config.acquisition, study.config.expert)
     if isinstance(chooser, Informed) and model:
         chooser = chooser.beside(_labelled(study, chooser, model))
     candidates, predictions = _candidates(study, chooser, model)
     rng = np.random.default_rng((study.config.seed, _QUERY_STREAM, cycle))
-    ids = chooser.select(candidates, query_size(study, cycle), rng)
+    ids = _selected(chooser, study.config.acquisition, candidates, query_size(study, cycle), rng)
     asked = tuple(
         Asked(one, 1 - place / len(ids), _why(study.config.acquisition, one, predictions), _score(predictions.get(one)))
         for place, one in enumerate(ids)
@@ -71,6 +71,18 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
     query = Query(cycle, study.config.acquisition, asked, model)
     study.store.save_query(query)
     return query
+
+
+def _selected(chooser: Acquisition, name: str, candidates: list[Candidate], n: int, rng: np.random.Generator) -> list[str]:
+    """What ``chooser`` wants, which may be anybody's.
+
+    Raises:
+        UsageError: more than ``n``, one twice, or what is no candidate.
+    """
+    ids, known = chooser.select(candidates, n, rng), {one.slice_id for one in candidates}
+    if len(ids) > n or len(set(ids)) < len(ids) or not known.issuperset(ids):
+        raise UsageError(f"acquisition {name!r} gave {len(ids)} ids; wanted at most {n} of the candidates', each once")
+    return ids
 
 
 def require_room(budget: BudgetConfig, total: int, labelled: int, asked: int) -> None:
@@ -117,8 +129,8 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
 
 
 def _labelled(study: Study, chooser: Acquisition, model: str) -> list[Candidate]:
-    """Slices of learn that are answered, and what the acquisition wants to know of those that ``model`` has looked at."""
-    answered = {one.slice_id for one in study.answers()}
+    """Slices of learn that are learnt from, and what the acquisition wants to know of those that ``model`` has looked at."""
+    answered = {one.slice_id for one in study.answers()} - study.validation_ids()
     known = {one.slice_id: _wanted(_measures(one), chooser) for one in study.store.predictions.of(model)}
     return [
         Candidate(one.id, one.patient, one.case, one.index, known.get(one.id, {}))
@@ -131,8 +143,8 @@ def _wanted(known: dict[str, float], chooser: Acquisition) -> dict[str, float]:
     return {key: value for key, value in known.items() if key.partition("/")[0] in chooser.needs}
 
 
-def _progress(budget: BudgetConfig, cycle: int) -> float:
-    """0 in the first cycle, 1 in the last."""
+def progress_of(budget: BudgetConfig, cycle: int) -> float:
+    """How many of the cycles are behind ``cycle``: 0 in the first cycle, 1 in the last."""
     return (cycle - 1) / max(1, budget.cycles - 1)
 
 

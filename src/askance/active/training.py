@@ -47,11 +47,12 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         TrainingError: a loss that is not a number.
     """
     model_id = model_name(cycle)
+    progress = study.store.folder / "models" / f"{model_id}.progress"
     if any(known.id == model_id for known in study.store.models()):
+        _remove_progress(progress)
         return study.store.model(model_id)
     belief, label_set = belief_in(study, cycle), study.store.save_label_set(label_entries(study, cycle))
     start = _start(study, cycle)
-    progress = study.store.folder / "models" / f"{model_id}.progress"
     with training_data(study, label_set) as data:
         run = _run(study, cycle, label_set, data, start, progress, report)
         halves = _halves(study, cycle, run)
@@ -77,9 +78,14 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     digest = save_weights(study.store.model_folder(model_id), states, info)
     model = Model(model_id, cycle, label_set.id, digest, utc_now(), start.parent, info)
     study.store.save_model(model)
+    _remove_progress(progress)
+    return model
+
+
+def _remove_progress(progress: Path) -> None:
+    """What a training leaves beside its model while it runs, its halves' too."""
     for path in progress.parent.glob(f"{progress.name}*"):
         path.unlink()
-    return model
 
 
 def _halves(study: Study, cycle: int, run: Run) -> list[NDArray[np.intp]]:

@@ -78,11 +78,11 @@ class ClaspPE:
         return replace(self, beta=100.0**progress)
 
     def select(self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[str]:
-        """``n`` of them: the classes in turns, then the rest."""
+        """``n`` of them: the classes in turns, in a drawn order, then the rest."""
         ordered = in_order(candidates)
         classes = sorted({name for one in ordered for name in one.measures if name.startswith("class_entropy/")})
         stratified, chosen = round(2 * min(n, len(ordered)) / 3), dict[str, None]()
-        queues = [self._drawn(ordered, name, rng) for name in classes]
+        queues = [self._drawn(ordered, classes[place], rng) for place in rng.permutation(len(classes))]
         for turn in range(stratified):
             queue = queues[turn % len(queues)]
             chosen[next(one for one in queue if one not in chosen)] = None

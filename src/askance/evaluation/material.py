@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from askance.active.acquisition import require_answer_to
 from askance.config import GridConfig, StudyConfig, from_preset, overlay
 from askance.errors import DataError, UsageError
 from askance.evaluation.folds import draw_base_patients
@@ -103,6 +104,9 @@ class Material:
                 if one in PRESETS:
                     config = self.config(one, 0)
                     crop_size(Shape.of(config), config.network, config.training)
+                if one == name and name in ENDS:
+                    for asked in plan.acquisitions:
+                        require_answer_to(self.config(name, 0), asked)
         for fold in plan.folds:
             if fold >= len(self.folds):
                 raise UsageError(f"fold {fold} is asked for; there are {len(self.folds)}, counted from 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,7 +11,7 @@ from askance.config import NetworkConfig, StudyConfig, TrainingConfig
 from askance.errors import ConfigError
 from askance.learning.objectives import OBJECTIVES
 from askance.learning.semi_supervised import IMAGER
-from askance.networks.discriminator import PatchGAN
+from askance.networks.discriminator import PatchGAN, strided_layers
 from askance.networks.generator import Generator, Pix2PixUNet, UNet
 from askance.networks.imager import Imager
 
@@ -76,7 +77,8 @@ def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) ->
     """Rows and columns that G and D train on: ``training.crop`` within the grid; pix2pix, made for one size, the whole grid.
 
     Raises:
-        ConfigError: a grid or crop that G's poolings cannot halve.
+        ConfigError: a grid or crop that G's poolings cannot halve, that is smaller than a patch of D's, or of which a batch
+            leaves batch norm a single value.
     """
     if network.generator == "pix2pix":
         return shape.size
@@ -85,6 +87,13 @@ def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) ->
     for name, sides in (("grid.size", shape.size), ("training.crop", crop)):
         if min(sides) < stride or any(side % stride for side in sides):
             raise ConfigError(f"{name} {sides}: the unet halves it to a {stride}th; wanted multiples of {stride}")
+    least = 3 * 2 ** strided_layers(min(shape.size))
+    if training.adversarial > 0 and not OBJECTIVES[training.objective].semi and min(crop) < least:
+        raise ConfigError(f"training.crop {crop}: D judges patches of {least} pixels on this grid; wanted that or more")
+    if training.batch * math.prod(side // stride for side in crop) < 2:
+        raise ConfigError(
+            f"training.batch 1 of training.crop {crop}: one value a channel is left; wanted a larger one of both"
+        )
     return crop
 
 

@@ -63,8 +63,8 @@ class Batch:
 class Batches:
     """Augmented batches of ``config.batch`` crops; ``self[step]`` is the batch of that step.
 
-    ``share`` of each are pseudo-labels and ``config.unlabelled`` slices without label, where there are some, but for at
-    least one slice that an expert labelled: D's truths are these alone.
+    ``share`` of each are pseudo-labels and ``config.unlabelled`` of what they leave slices without label, where there are
+    some, but for at least one slice that an expert labelled: D's truths are these alone.
 
     Raises:
         TrainingError: no slice has an expert's label.
@@ -77,11 +77,12 @@ class Batches:
         self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
         if not len(self._real):
             raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")
-        count, room = len(data.slice_ids), config.batch - 1
+        count = len(data.slice_ids)
         self._bare = np.arange(count, count + len(data.unlabelled))
         self._annotated = np.concatenate([~data.pseudo, np.zeros(len(self._bare), bool)])
-        self._pseudo_each = min(round(share * config.batch), room) if len(self._pseudo) else 0
-        self._bare_each = min(round(config.unlabelled * config.batch), room - self._pseudo_each) if len(self._bare) else 0
+        self._pseudo_each = min(round(share * config.batch), config.batch - 1) if len(self._pseudo) else 0
+        left = config.batch - self._pseudo_each
+        self._bare_each = min(round(config.unlabelled * left), left - 1) if len(self._bare) else 0
         self._ids = (*data.slice_ids, *data.unlabelled)
         self._extents = np.concatenate([data.extents, data.unlabelled_extents])
         self._boxes = np.zeros((len(self._ids), 2, 2))

@@ -104,8 +104,11 @@ def _agreement(logits: Tensor, batch: Batch, size: tuple[int, int]) -> tuple[Ten
 
 
 def _patches(discriminator: nn.Module, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """D's logits on the annotated pairs and on G's, from one pass; pixels that nobody labelled are blank in both."""
-    known = (batch.labels != IGNORE)[:, None]
+    """D's logits on the annotated pairs and on G's, from one pass; pixels that the expert left out are blank in both.
+
+    Without a truth to be blank beside it, nothing is: D would know predictions by the doubtful parts of pseudo-labels.
+    """
+    known = ((batch.labels != IGNORE) | ~batch.annotated[:, None, None])[:, None]
     truths = onehot(batch.labels[batch.annotated], logits.shape[1])
     maps = torch.cat([truths, logits.softmax(1) * known])
     images = torch.cat([batch.images[batch.annotated], batch.images])
