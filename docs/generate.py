@@ -1,15 +1,18 @@
-"""Write the pages that are made: cli.md from --help, benchmarks.md from benchmarks/results/."""
+"""Write the pages that are made: cli.md from --help, python.md from docstrings, benchmarks.md from benchmarks/results/."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from recipe_sections import atlas, bias, difficulty, figure, large, pseudo, ranking, speed, unlike, waits
 
+from askance import api
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
 from askance.report.paired_tables import against_random, with_and_without_d
@@ -31,6 +34,13 @@ classes, per volume at original resolution; mean ± sd over seeds (number of see
 """
 
 
+_PYTHON = """`from askance import api`: a function a step of [the command line](cli.md). A study is opened with
+`Study.open(folder)` of `askance.active.study`, and closed again by `with`; a data set is found with `find_dataset(folder)`
+of `askance.volumes.layouts`. Whatever is wrong is raised as an `AskanceError` of `askance.errors`, which says what, where
+and what to do.
+"""
+
+
 def cli_page() -> str:
     """Every command's help."""
     os.environ["COLUMNS"] = "110"
@@ -47,6 +57,23 @@ def commands_of(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[st
             for own, command in action.choices.items():
                 yield f"{name} {own}", command
                 yield from commands_of(command, f"{name} {own}")
+
+
+def python_page() -> str:
+    """Every function of askance.api, in the order in which they are used."""
+    functions = [one for one in vars(api).values() if inspect.isfunction(one) and one.__module__ == api.__name__]
+    public = [one for one in functions if not one.__name__.startswith("_")]
+    parts = [f"## {one.__name__}\n\n```\n{_signature(one)}\n\n{inspect.getdoc(one)}\n```\n" for one in public]
+    return _HEAD + f"# From Python\n\n{_PYTHON}\n" + "\n".join(parts)
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    signature = inspect.signature(function)
+    told = [re.sub(r": '([^']*)'", r": \1", str(one)) for one in signature.parameters.values()]
+    if any(one.kind is one.KEYWORD_ONLY for one in signature.parameters.values()):
+        told.insert(next(at for at, one in enumerate(signature.parameters.values()) if one.kind is one.KEYWORD_ONLY), "*")
+    line = f"{function.__name__}({', '.join(told)}) -> {signature.return_annotation}"
+    return line if len(line) <= 110 else line.replace(", ".join(told), "\n    " + ",\n    ".join(told) + ",\n")
 
 
 def benchmarks_page() -> str:
@@ -154,9 +181,10 @@ def _trust(lines: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Write both pages and their pictures."""
+    """Write the pages and their pictures."""
     write_curves()
     (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
+    (DOCS / "python.md").write_text(python_page(), encoding="utf-8")
     (DOCS / "benchmarks.md").write_text(benchmarks_page(), encoding="utf-8")
 
 

@@ -71,7 +71,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     assert Path(ran.stdout.splitlines()[-1]).exists() or (tmp_path / "study/report.html").exists()
 
 
-@pytest.mark.parametrize("page", ["cli", "benchmarks"])
+@pytest.mark.parametrize("page", ["cli", "python", "benchmarks"])
 def test_generated_pages_are_what_the_generator_writes_now(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "docs")
     import generate

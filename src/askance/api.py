@@ -1,13 +1,16 @@
-"""askance from Python: the same steps as the command line's, one function each, in the order in which they are used."""
+"""askance from Python: the steps of the command line, one function each, in the order in which they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+from askance.active.exchange import Taken, read_answers, write_query
 from askance.active.experts import accept_given, expert_of
+from askance.active.exporting import export_nifti, export_nnunet, export_onnx
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
+from askance.active.outside import predict_files
 from askance.active.study import Study
 from askance.config import from_preset
 from askance.errors import DataError, SplitError, UsageError
@@ -111,7 +114,7 @@ def train(study: Study, watcher: Watcher | None = None) -> CycleRecord:
 
 
 def rank(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
-    """Every pool slice as the newest model sees it, the least certain first.
+    """Every pool slice as the newest model sees it, the least certain first: ``slice``, ``score``, ``d_raw`` and measures.
 
     Raises:
         UsageError: no model yet.
@@ -131,7 +134,7 @@ def rank(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
 
 
 def query(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
-    """What is asked now: the open query, or the next one.
+    """What is asked now: the open query, or the next one. A row a slice: cycle, slice, state, score, role, why.
 
     Raises:
         UsageError: the budget or the cycles are used up.
@@ -158,6 +161,29 @@ def query(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
          "why": one.reason}
         for one in now.asked
     ]  # fmt: skip
+
+
+def hand_out(study: Study, folder: Path) -> Path:
+    """Write what is open of the newest query to ``folder``, images and proposals, for the expert's own tools.
+
+    Raises:
+        UsageError: no query is open, or ``folder`` holds something else. SourceMissing, SourceChanged: an image file is not
+            as the study knows it. StudyError: ``folder`` cannot be written.
+    """
+    return write_query(study, folder)
+
+
+def answer(study: Study, folder: Path, author: str, accept_unchanged: bool = False) -> Taken:
+    """Take the labels that ``author`` corrected in a folder of ``hand_out``; what came of its slices.
+
+    ``accept_unchanged``: a proposal that nobody touched may be an answer, too.
+
+    Raises:
+        UsageError: the folder is not of this study's query, or what it holds cannot be taken; nothing is, then.
+        LabelError, FormatError, GeometryError: a label file that cannot be read or does not fit.
+    """
+    with study.store.lock():
+        return read_answers(study, folder, author, accept_unchanged)
 
 
 def status(study: Study) -> dict[str, Any]:
@@ -191,6 +217,25 @@ def report(study: Study, path: Path | None = None, full_supervision: float | Non
     target = path or study.store.folder / "report.html"
     write_report(target, gather(study, full_supervision))
     return target
+
+
+def export(study: Study, to: Literal["nifti", "nnunet", "onnx"], out: Path) -> Path:
+    """Hand labels, or the network, to other tools, in the new folder ``out``.
+
+    Raises:
+        UsageError: nothing to export yet, or ``out`` is there.
+    """
+    calls: dict[str, Callable[[Study, Path], Path]] = {"nifti": export_nifti, "nnunet": export_nnunet, "onnx": export_onnx}
+    return calls[to](study, out)
+
+
+def predict(model: Path, files: Sequence[Path], out: Path, progress: Progress | None = None) -> list[dict[str, Any]]:
+    """Label volumes outside the study by the model in the folder ``model``, a study's ``models/cycle-NNN``; a row a case.
+
+    Raises:
+        UsageError, FormatError: no such model, or files that it cannot label.
+    """
+    return predict_files(model, files, out, progress)
 
 
 def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, progress: Progress | None = None) -> list[str]:

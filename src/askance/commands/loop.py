@@ -94,13 +94,12 @@ def _rank(arguments: Arguments) -> None:
 def _query(arguments: Arguments) -> None:
     """Print what is asked now; write it as files where wanted."""
     from askance import api
-    from askance.active.exchange import write_query
 
     with opened(arguments) as study:
         with progress_bars() as bars:
             rows = api.query(study, bars)
         if arguments.out:
-            written = write_query(study, arguments.out)
+            written = api.hand_out(study, arguments.out)
             print(f"written to {written}; open it, correct, fill in query.csv, then askance answer", file=sys.stderr)
     print_rows(rows, arguments.json)
 
@@ -110,10 +109,9 @@ def _answer(arguments: Arguments) -> None:
     from dataclasses import asdict
 
     from askance import api
-    from askance.active.exchange import read_answers
 
-    with opened(arguments) as study, study.store.lock():
-        taken = read_answers(study, arguments.folder, arguments.author, arguments.accept_unchanged)
+    with opened(arguments) as study:
+        taken = api.answer(study, arguments.folder, arguments.author, arguments.accept_unchanged)
         still_open = api.status(study)["next"]
     if arguments.json:
         print_json([asdict(taken)])

@@ -13,7 +13,6 @@ from askance.options import command, json_option, study_argument
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from askance.active.study import Study
@@ -76,24 +75,19 @@ def _report(arguments: Arguments) -> None:
 
 def _predict(arguments: Arguments) -> None:
     """Label volumes outside the study."""
-    from askance.active.outside import predict_files
+    from askance import api
 
     with progress_bars() as bars, bars.stage(None, "predict"):
-        rows = predict_files(_model_folder(arguments.model), arguments.files, arguments.out, bars.count)
+        rows = api.predict(_model_folder(arguments.model), arguments.files, arguments.out, bars.count)
     print_rows(rows, arguments.json)
 
 
 def _export(arguments: Arguments) -> None:
     """Hand labels or the network to other tools."""
-    from askance.active import exporting
+    from askance import api
 
-    calls: dict[str, Callable[[Study, Path], Path]] = {
-        "nifti": exporting.export_nifti,
-        "nnunet": exporting.export_nnunet,
-        "onnx": exporting.export_onnx,
-    }
     with opened(arguments) as study:
-        print(calls[arguments.to](study, arguments.out))
+        print(api.export(study, arguments.to, arguments.out))
 
 
 def _phantom(arguments: Arguments) -> None:
