@@ -20,7 +20,8 @@ def test_acquisitions_are_compared_with_random_seed_by_seed() -> None:
     lines = [one | {"dice": one["dice"] + (0.02 if one["run"] == "score" and one["budget"] == 0.2 else 0)} for one in lines]
     (row,) = against_random(lines)
     assert row == {
-        "Against random": "score", "Seeds": "2", "AUBC": "+1.00 (+1.00 to +1.00)", "Final Dice": "+2.00 (+2.00 to +2.00)"
+        "Against random": "score", "Seeds": "2", "AUBC": "+1.00 (+1.00 to +1.00)", "Final Dice": "+2.00 (+2.00 to +2.00)",
+        "AUBC over voxels corrected": "–", "AUBC over voxels asked": "–",
     }  # fmt: skip
 
 
@@ -38,3 +39,16 @@ def test_full_supervision_with_and_without_d_is_paired_by_the_tag() -> None:
     assert row["Dice"].startswith("-1.00 (")
     assert row["Slice Dice"] == "+0.00 (+0.00 to +0.00)"
     assert with_and_without_d(lines[:1]) == []
+
+
+def test_dice_is_compared_over_what_the_expert_corrected_too() -> None:
+    """The same curve over the budget for half of the corrections: ahead wherever both have spent as much."""
+    lines = []
+    for run, corrected in (("random", 200), ("score", 100)):
+        for number, (budget, dice) in enumerate(((0.1, 0.8), (0.2, 0.82), (0.3, 0.84))):
+            effort = {"slices": 4, "changed_voxels": corrected if number else 999, "area_voxels": 500}
+            lines.append(line(run, 0, budget, dice) | {"effort": effort})
+    (row,) = against_random(lines)
+    assert (row["AUBC"], row["AUBC over voxels asked"]) == ("+0.00", "+0.00")
+    assert row["AUBC over voxels corrected"] == "+1.00", "0.82 on the mean where random has 0.81"
+    assert row["Corrected, of random's"] == "50.0 %"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -23,3 +25,19 @@ def aubc(budgets: ArrayLike, dice: ArrayLike) -> float:
     if len(x) == 1:
         return float(y[0])
     return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum() / (x[-1] - x[0]))
+
+
+def area_over_common(first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The two curves' ``aubc`` over the stretch that both cover, points of either joined by straight lines.
+
+    Points are (cost, Dice) with costs that rise, as the voxels an expert has corrected by then. NaN where no stretch is
+    common.
+    """
+    costs = [np.array([cost for cost, _ in curve]) for curve in (first, second)]
+    low, high = max(one[0] for one in costs), min(one[-1] for one in costs)
+    if not low < high:
+        return float("nan"), float("nan")
+    inner = [cost for one in costs for cost in one if low < cost < high]
+    over = np.unique([low, *inner, high])
+    areas = [aubc(over, np.interp(over, one, [dice for _, dice in curve])) for one, curve in zip(costs, (first, second))]
+    return areas[0], areas[1]
