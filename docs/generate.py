@@ -15,7 +15,7 @@ from recipe_sections import atlas, bias, difficulty, figure, large, pseudo, rank
 from askance import api
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
-from askance.report.paired_tables import against_random, with_and_without_d
+from askance.report.paired_tables import against_random, warm_and_from_scratch, with_and_without_d
 from askance.report.paper_page import groups, name_of, sections
 from askance.report.paper_plots import budget_curves, trust_clouds
 from askance.report.plots import benchmark_curves
@@ -137,8 +137,13 @@ def _curve(lines: list[dict[str, Any]]) -> str:
             parts.append(f"![Dice over the budget](images/{image})\n")
             parts += [f"{_PAIRED}\n\n{markdown(rows)}\n" for rows in [against_random(mine)] if rows]
             parts.append(f"{_trust(mine)}\n")
-        both = with_and_without_d([line for line in lines if line["dataset"] == dataset])
-        parts += [f"### {dataset}: what the adversarial term is worth\n\n{_PAIRED}\n\n{markdown(both)}\n"] if both else []
+        mine = [line for line in lines if line["dataset"] == dataset]
+        pairs = {
+            "what the adversarial term is worth": with_and_without_d(mine),
+            "cycles that go on from the last one's networks": warm_and_from_scratch(mine),
+        }
+        for what, rows in pairs.items():
+            parts += [f"### {dataset}: {what}\n\n{_PAIRED}\n\n{markdown(rows)}\n"] if rows else []
     return "\n".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from askance.report.paired_tables import against_random, with_and_without_d
+from askance.report.paired_tables import against_random, warm_and_from_scratch, with_and_without_d
 
 
 def line(run: str, seed: int, budget: float, dice: float, tag: str | None = None) -> dict[str, Any]:
@@ -52,3 +52,18 @@ def test_dice_is_compared_over_what_the_expert_corrected_too() -> None:
     assert (row["AUBC"], row["AUBC over voxels asked"]) == ("+0.00", "+0.00")
     assert row["AUBC over voxels corrected"] == "+1.00", "0.82 on the mean where random has 0.81"
     assert row["Corrected, of random's"] == "50.0 %"
+
+
+def test_cycles_are_paired_with_the_same_ones_trained_from_scratch() -> None:
+    lines = []
+    for tag, better, seconds in ((None, 0.0, 300.0), ("warm", 0.01, 100.0), ("short-warm", 0.5, 1.0)):
+        for seed in (0, 1):
+            for cycle, budget in enumerate((0.1, 0.2)):
+                made = line("random", seed, budget, 0.8 + better * bool(cycle), tag)
+                lines.append(made | {"cycle": cycle, "seconds_by_step": {"train": seconds}})
+    (row,) = warm_and_from_scratch(lines)
+    assert row == {
+        "Settings": "default", "Asked by": "random", "Labelled": "20.0 %", "Seeds": "2",
+        "Dice, warm - from scratch": "+1.00 (+1.00 to +1.00)", "Slice Dice": "+1.00 (+1.00 to +1.00)",
+        "Time of the training": "33.3 %",
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs that differ in one thing, seed by seed: acquisitions against random, full supervision with and without D."""
+"""Runs that differ in one thing, seed by seed: acquisitions against random, with D and without, warm and from scratch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from askance.report.wording import NOTHING, percent
 
 #: The tag of lines whose networks were trained without the adversarial term.
 WITHOUT_D = "noadv"
+#: The end of the tag of lines whose cycles went on from the last one's networks.
+WARM = "warm"
 
 _CORRECTED = "voxels corrected"
 _EFFORTS = {_CORRECTED: "changed_voxels", "voxels asked": "area_voxels"}
@@ -85,6 +87,32 @@ def with_and_without_d(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
     for title, key in (("Dice", "dice"), ("Slice Dice", "slice_dice")):
         row[title] = _difference(*({seed: way[seed][key] for seed in seeds} for way in ways))
     return [row]
+
+
+def warm_and_from_scratch(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A row an acquisition, tag and budget at which a cycle was trained both ways from the same base: Dice, and its time.
+
+    Lines of one data set. Runs of a tag go on from the last cycle's networks in those of that tag with ``WARM``.
+    """
+    found: dict[tuple[str, str, float], dict[bool, dict[int, Mapping[str, Any]]]] = defaultdict(
+        lambda: {True: {}, False: {}}
+    )
+    for line in lines:
+        tag = line["tag"] or ""
+        warm = tag == WARM or tag.endswith(f"-{WARM}")
+        if line["acquisition"] and line["cycle"]:
+            key = (tag.removesuffix(WARM).removesuffix("-"), line["run"], round(line["budget"], 3))
+            found[key][warm][line["seed"]] = line
+    rows = []
+    for (tag, run, budget), ways in sorted(found.items()):
+        seeds = sorted(ways[True].keys() & ways[False].keys())
+        if seeds:
+            row = {"Settings": tag or "default", "Asked by": run, "Labelled": percent(budget), "Seeds": str(len(seeds))}
+            for title, key in (("Dice, warm - from scratch", "dice"), ("Slice Dice", "slice_dice")):
+                row[title] = _difference(*({seed: ways[way][seed][key] for seed in seeds} for way in (True, False)))
+            times = [[ways[way][seed]["seconds_by_step"]["train"] for seed in seeds] for way in (True, False)]
+            rows.append(row | {"Time of the training": percent(sum(times[0]) / sum(times[1]))})
+    return rows
 
 
 def _curves(lines: Iterable[Mapping[str, Any]]) -> Curves:
