@@ -23,6 +23,7 @@ _CORRECTED = "voxels corrected"
 _EFFORTS = {_CORRECTED: "changed_voxels", "voxels asked": "area_voxels"}
 
 Curves = dict[str, dict[int, list[tuple[float, float]]]]  # by run and seed: budgets and Dice, rising
+_Ways = dict[bool, dict[int, Mapping[str, Any]]]  # whether warm, then by seed
 
 
 def against_random(lines: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -94,9 +95,7 @@ def warm_and_from_scratch(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
 
     Lines of one data set. Runs of a tag go on from the last cycle's networks in those of that tag with ``WARM``.
     """
-    found: dict[tuple[str, str, float], dict[bool, dict[int, Mapping[str, Any]]]] = defaultdict(
-        lambda: {True: {}, False: {}}
-    )
+    found: dict[tuple[str, str, float], _Ways] = defaultdict(lambda: {True: {}, False: {}})
     for line in lines:
         tag = line["tag"] or ""
         warm = tag == WARM or tag.endswith(f"-{WARM}")
@@ -108,8 +107,8 @@ def warm_and_from_scratch(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
         seeds = sorted(ways[True].keys() & ways[False].keys())
         if seeds:
             row = {"Settings": tag or "default", "Asked by": run, "Labelled": percent(budget), "Seeds": str(len(seeds))}
-            for title, key in (("Dice, warm - from scratch", "dice"), ("Slice Dice", "slice_dice")):
-                row[title] = _difference(*({seed: ways[way][seed][key] for seed in seeds} for way in (True, False)))
+            for title, figure in (("Dice, warm - from scratch", "dice"), ("Slice Dice", "slice_dice")):
+                row[title] = _difference(*({seed: ways[way][seed][figure] for seed in seeds} for way in (True, False)))
             times = [[ways[way][seed]["seconds_by_step"]["train"] for seed in seeds] for way in (True, False)]
             rows.append(row | {"Time of the training": percent(sum(times[0]) / sum(times[1]))})
     return rows
