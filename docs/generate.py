@@ -15,7 +15,7 @@ from recipe_sections import atlas, bias, difficulty, figure, large, pseudo, rank
 from askance import api
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
-from askance.report.paired_tables import against_random, warm_and_from_scratch, with_and_without_d
+from askance.report.paired_tables import against_random, share_of_full, warm_and_from_scratch, with_and_without_d
 from askance.report.paper_page import groups, name_of, sections
 from askance.report.paper_plots import budget_curves, trust_clouds
 from askance.report.plots import benchmark_curves
@@ -135,6 +135,7 @@ def _curve(lines: list[dict[str, Any]]) -> str:
             image = _curve_name(dataset, tag)
             parts.append(f"### {dataset}{f' ({tag})' if tag else ''}\n\n{markdown(benchmark_table(summaries))}\n")
             parts.append(f"![Dice over the budget](images/{image})\n")
+            parts += [f"{markdown(rows)}\n" for rows in [share_of_full(mine)] if rows]
             parts += [f"{_PAIRED}\n\n{markdown(rows)}\n" for rows in [against_random(mine)] if rows]
             parts.append(f"{_trust(mine)}\n")
         mine = [line for line in lines if line["dataset"] == dataset]

@@ -78,3 +78,11 @@ def test_generated_pages_are_what_the_generator_writes_now(page: str, monkeypatc
 
     written = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     assert written == getattr(generate, f"{page}_page")(), "run `make docs` and commit what it wrote"
+
+
+def test_the_figures_of_the_readme_are_measured_ones() -> None:
+    """Each Dice that it names stands in the page made from results."""
+    readme, measured = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/benchmarks.md"))
+    named = re.findall(r"\b0\.\d{3}\b", readme[readme.index("## How good is it?") : readme.index("## Cite")])
+    assert named
+    assert [one for one in named if one not in measured] == []

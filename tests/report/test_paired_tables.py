@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from askance.report.paired_tables import against_random, warm_and_from_scratch, with_and_without_d
+from askance.report.paired_tables import against_random, share_of_full, warm_and_from_scratch, with_and_without_d
 
 
 def line(run: str, seed: int, budget: float, dice: float, tag: str | None = None) -> dict[str, Any]:
@@ -67,3 +67,12 @@ def test_cycles_are_paired_with_the_same_ones_trained_from_scratch() -> None:
         "Dice, warm - from scratch": "+1.00 (+1.00 to +1.00)", "Slice Dice": "+1.00 (+1.00 to +1.00)",
         "Time of the training": "33.3 %",
     }  # fmt: skip
+
+
+def test_a_budget_is_told_as_a_share_of_full_supervision() -> None:
+    lines = [line("full", seed, 1.0, 0.9) for seed in (0, 1)] + [
+        line("random", seed, 0.05, 0.85 + seed / 50) for seed in (0, 1)
+    ]
+    (row,) = share_of_full(lines)
+    assert (row["Labelled"], row["Seeds"], row["Dice"], row["Of full supervision"]) == ("5.0 %", "2", "0.860", "95.6 %")
+    assert share_of_full(lines[2:]) == []

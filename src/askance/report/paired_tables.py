@@ -12,7 +12,7 @@ import numpy as np
 from askance.metrics.budget import area_over_common, aubc
 from askance.metrics.paired import paired
 from askance.report.tables import Row
-from askance.report.wording import NOTHING, percent
+from askance.report.wording import NOTHING, decimal, percent
 
 #: The tag of lines whose networks were trained without the adversarial term.
 WITHOUT_D = "noadv"
@@ -88,6 +88,26 @@ def with_and_without_d(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
     for title, key in (("Dice", "dice"), ("Slice Dice", "slice_dice")):
         row[title] = _difference(*({seed: way[seed][key] for seed in seeds} for way in ways))
     return [row]
+
+
+def share_of_full(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A row an acquisition and budget of one data set and tag: its mean Dice over seeds as a share of full supervision's."""
+    full = [line["dice"] for line in lines if line["run"] == "full"]
+    found: dict[tuple[str, float], list[float]] = defaultdict(list)
+    for line in lines:
+        if line["acquisition"] and line["method"] == "askance":
+            found[line["run"], round(line["budget"], 3)].append(line["dice"])
+    return [
+        {
+            "Asked by": run,
+            "Labelled": percent(budget),
+            "Seeds": str(len(dice)),
+            "Dice": decimal(sum(dice) / len(dice)),
+            "Of full supervision": percent(sum(dice) / len(dice) / (sum(full) / len(full))),
+        }
+        for (run, budget), dice in sorted(found.items())
+        if full
+    ]
 
 
 def warm_and_from_scratch(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
