@@ -274,3 +274,19 @@ def test_a_stray_piece_is_no_disagreement_of_the_views():
     assert found[True].labels()[0, 20, 20] == 0
     np.testing.assert_array_equal(found[True].agreement, found[False].agreement)
     np.testing.assert_array_equal(found[True].information, found[False].information)
+
+
+def test_slices_that_show_nothing_are_looked_at_once(trained, images):
+    """All views of a slice without anything in sight would say the same: it costs one."""
+    seen = []
+    predictor = _predictor(trained, views=3)
+    whole = predictor._probs
+    predictor._probs = lambda shown, view: seen.append(len(shown)) or whole(shown, view)
+    dark = np.concatenate([images, np.full_like(images[:2], images.min())])
+    outcome = predictor(dark, (SIDE, SIDE))
+    alone = _predictor(trained, views=3)(images, (SIDE, SIDE))
+    assert (1 - outcome.probs[3:, 0]).max() < 0.1
+    assert seen == [3, 3]
+    assert outcome.agreement[3:].tolist() == [1.0, 1.0]
+    assert not outcome.information[3:].any()
+    np.testing.assert_allclose(outcome.probs[:3], alone.probs, atol=1e-5)

@@ -34,6 +34,7 @@ DIRECTIONS = 16
 
 _PLACE = "place"  # among the traits of the first look
 _BATCH_PIXELS = 16 * 256 * 256
+_PERHAPS = 0.1  # chance of foreground from which a slice is looked at in all views: 0.35 cost agreement 0.02 of its r
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -191,14 +192,21 @@ class Predictor:
         return Box(0, 0, *probs.shape[2:]) if box and self._fixed else box
 
     def _add_views(self, seen: Tensor, probs: Tensor, information: Tensor, box: Box) -> Tensor:
-        """Average the other views of ``box`` into ``probs`` and note their ``information``, in place; their agreement."""
-        near = box.cut(seen)
-        views = [box.cut(probs).clone(), *(self._probs(near, view) for view in VIEWS[1 : self._views])]
+        """Average the other views of ``box`` into ``probs`` and note their ``information``, in place; their agreement.
+
+        Slices on which the first view sees nothing that could be foreground are looked at once.
+        """
+        agreement = torch.ones(len(seen))
+        shown = (1 - box.cut(probs)[:, 0]).amax((1, 2)) > _PERHAPS
+        near = box.cut(seen)[shown]
+        views = [box.cut(probs)[shown], *(self._probs(near, view) for view in VIEWS[1 : self._views])]
         mean = torch.stack(views).mean(0)
-        box.cut(probs)[...] = mean
-        box.cut(information)[...] = (_entropy(mean) - torch.stack([_entropy(view) for view in views]).mean(0)).clamp(min=0)
+        box.cut(probs)[shown] = mean
+        entropies = torch.stack([_entropy(view) for view in views]).mean(0)
+        box.cut(information)[shown] = (_entropy(mean) - entropies).clamp(min=0)
         labels = _classes(mean)
-        return torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
+        agreement[shown] = torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
+        return agreement
 
     def _probs(self, images: Tensor, view: View) -> Tensor:
         logits = (self._generator(view.of(part)).float() for part in self._parts(images))
