@@ -15,7 +15,14 @@ from recipe_sections import atlas, bias, difficulty, figure, large, pseudo, rank
 from askance import api
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
-from askance.report.paired_tables import against_random, share_of_full, warm_and_from_scratch, with_and_without_d
+from askance.report.paired_tables import (
+    OBJECTIVE,
+    against_random,
+    by_objective,
+    share_of_full,
+    warm_and_from_scratch,
+    with_and_without_d,
+)
 from askance.report.paper_page import groups, name_of, sections
 from askance.report.paper_plots import budget_curves, trust_clouds
 from askance.report.plots import benchmark_curves
@@ -129,7 +136,7 @@ _PAIRED = "Differences in Dice points, paired by seed, with Student's 95 % inter
 def _curve(lines: list[dict[str, Any]]) -> str:
     parts = []
     for dataset in sorted({line["dataset"] for line in lines}):
-        for tag in sorted({line["tag"] or "" for line in lines if line["dataset"] == dataset}):
+        for tag in _shown_tags(lines, dataset):
             mine = [line for line in lines if line["dataset"] == dataset and (line["tag"] or "") == tag]
             summaries = summarise(mine)
             image = _curve_name(dataset, tag)
@@ -141,6 +148,7 @@ def _curve(lines: list[dict[str, Any]]) -> str:
         mine = [line for line in lines if line["dataset"] == dataset]
         pairs = {
             "what the adversarial term is worth": with_and_without_d(mine),
+            "objectives": by_objective(mine),
             "cycles that go on from the last one's networks": warm_and_from_scratch(mine),
         }
         for what, rows in pairs.items():
@@ -152,13 +160,20 @@ def write_curves() -> None:
     """The pictures of the budget curves and of the paper's experiments."""
     path = RESULTS / "budget_curve.jsonl"
     lines = read_jsonl(path) if path.exists() else []
-    for dataset, tag in sorted({(line["dataset"], line["tag"] or "") for line in lines}):
-        mine = [line for line in lines if (line["dataset"], line["tag"] or "") == (dataset, tag)]
-        (DOCS / "images" / _curve_name(dataset, tag)).write_bytes(benchmark_curves(summarise(mine), dataset))
+    for dataset in sorted({line["dataset"] for line in lines}):
+        for tag in _shown_tags(lines, dataset):
+            mine = [line for line in lines if (line["dataset"], line["tag"] or "") == (dataset, tag)]
+            (DOCS / "images" / _curve_name(dataset, tag)).write_bytes(benchmark_curves(summarise(mine), dataset))
 
     for (dataset, tag), mine in groups(_experiment_lines()).items():
         for kind, draw in (("shares", budget_curves), ("trust", trust_clouds)):
             (DOCS / "images" / _picture(kind, dataset, tag)).write_bytes(draw(mine, dataset))
+
+
+def _shown_tags(lines: list[dict[str, Any]], dataset: str) -> list[str]:
+    """Tags with a section of their own: objectives are one table."""
+    tags = {line["tag"] or "" for line in lines if line["dataset"] == dataset}
+    return sorted(tag for tag in tags if not tag.startswith(OBJECTIVE))
 
 
 def _curve_name(dataset: str, tag: str) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from askance.report.paired_tables import against_random, share_of_full, warm_and_from_scratch, with_and_without_d
+from askance.report.paired_tables import (
+    against_random,
+    by_objective,
+    share_of_full,
+    warm_and_from_scratch,
+    with_and_without_d,
+)
+
+OBJECTIVES = (("plain", 0.0), ("luc", -0.02))
 
 
 def line(run: str, seed: int, budget: float, dice: float, tag: str | None = None) -> dict[str, Any]:
@@ -76,3 +84,12 @@ def test_a_budget_is_told_as_a_share_of_full_supervision() -> None:
     (row,) = share_of_full(lines)
     assert (row["Labelled"], row["Seeds"], row["Dice"], row["Of full supervision"]) == ("5.0 %", "2", "0.860", "95.6 %")
     assert share_of_full(lines[2:]) == []
+
+
+def test_objectives_stand_beside_plain_supervision_of_the_same_bases() -> None:
+    lines = [line("base", s, 0.05, 0.85 + s / 100 + more, f"objective-{o}") for o, more in OBJECTIVES for s in (0, 1)]
+    rows = {row["Objective"]: row for row in by_objective([*lines, line("base", 0, 0.05, 0.1, "short")])}
+    assert rows["plain"]["Dice"] == "0.855 ± 0.007"
+    assert rows["plain"]["Dice - plain"] == "–"
+    assert rows["luc"]["Dice - plain"] == "-2.00 (-2.00 to -2.00)"
+    assert rows["luc"]["Labelled"] == "5.0 %"

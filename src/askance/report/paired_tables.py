@@ -16,6 +16,8 @@ from askance.report.wording import NOTHING, decimal, percent
 
 #: The tag of lines whose networks were trained without the adversarial term.
 WITHOUT_D = "noadv"
+#: The beginning of the tag of lines that differ in the objective alone.
+OBJECTIVE = "objective-"
 #: The end of the tag of lines whose cycles went on from the last one's networks.
 WARM = "warm"
 
@@ -108,6 +110,29 @@ def share_of_full(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
         for (run, budget), dice in sorted(found.items())
         if full
     ]
+
+
+def by_objective(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A row an objective that the same bases were learnt by, from lines of one data set tagged ``OBJECTIVE`` and its name.
+
+    ``plain`` is supervision without an adversary; differences are to it, paired by seed.
+    """
+    found: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
+    for line in lines:
+        if (line["tag"] or "").startswith(OBJECTIVE):
+            found[line["tag"].removeprefix(OBJECTIVE)][line["seed"]] = line
+    plain, rows = found.get("plain", {}), []
+    for name, mine in sorted(found.items()):
+        values = [line["dice"] for line in mine.values()]
+        spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+        (labelled,) = {percent(line["budget"]) for line in mine.values()}
+        row = {"Objective": name, "Labelled": labelled, "Seeds": str(len(mine)), "Dice": f"{np.mean(values):.3f}{spread}"}
+        seeds = sorted(mine.keys() & plain.keys()) if name != "plain" else []
+        for title, key in (("Dice - plain", "dice"), ("Slice Dice - plain", "slice_dice")):
+            pair = ({seed: of[seed][key] for seed in seeds} for of in (mine, plain))
+            row[title] = _difference(*pair) if seeds else NOTHING
+        rows.append(row)
+    return rows
 
 
 def warm_and_from_scratch(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
