@@ -121,7 +121,7 @@ def test_a_training_without_a_truth_in_its_share_of_the_batch_goes_on():
 
 
 @pytest.mark.parametrize(
-    ("labelled", "warm", "expected"), [(16, False, 2400), (1600, False, 5000), (8000, False, 8000), (16, True, 1200)]
+    ("labelled", "warm", "expected"), [(16, False, 2400), (1600, False, 5000), (8000, False, 8000), (16, True, 800)]
 )
 def test_steps_follow_the_labelled_slices_within_bounds(labelled, warm, expected):
     assert step_count(labelled, TrainingConfig(), warm) == expected

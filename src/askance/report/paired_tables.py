@@ -18,8 +18,8 @@ from askance.report.wording import NOTHING, decimal, percent
 WITHOUT_D = "noadv"
 #: The beginning of the tag of lines that differ in the objective alone.
 OBJECTIVE = "objective-"
-#: The end of the tag of lines whose cycles went on from the last one's networks.
-WARM = "warm"
+#: The end of the tag of lines whose cycles each began from scratch.
+COLD = "cold"
 
 _CORRECTED = "voxels corrected"
 _EFFORTS = {_CORRECTED: "changed_voxels", "voxels asked": "area_voxels"}
@@ -138,15 +138,15 @@ def by_objective(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
 def warm_and_from_scratch(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
     """A row an acquisition, tag and budget at which a cycle was trained both ways from the same base: Dice, and its time.
 
-    Lines of one data set. Runs of a tag go on from the last cycle's networks in those of that tag with ``WARM``.
+    Lines of one data set. Runs of a tag begin every cycle from scratch in those of that tag with ``COLD``.
     """
     found: dict[tuple[str, str, float], _Ways] = defaultdict(lambda: {True: {}, False: {}})
     for line in lines:
         tag = line["tag"] or ""
-        warm = tag == WARM or tag.endswith(f"-{WARM}")
+        cold = tag == COLD or tag.endswith(f"-{COLD}")
         if line["acquisition"] and line["cycle"]:
-            key = (tag.removesuffix(WARM).removesuffix("-"), line["run"], round(line["budget"], 3))
-            found[key][warm][line["seed"]] = line
+            key = (tag.removesuffix(COLD).removesuffix("-"), line["run"], round(line["budget"], 3))
+            found[key][not cold][line["seed"]] = line
     rows = []
     for (tag, run, budget), ways in sorted(found.items()):
         seeds = sorted(ways[True].keys() & ways[False].keys())
