@@ -241,7 +241,7 @@ def test_a_disk_that_is_full_or_a_worker_that_is_lost_costs_its_trial_alone(tmp_
         run(material, plan, results, Losing())
     assert [line["trial"] for line in results.mine(material.dataset)] == ["constant-f0-s0"]
     monkeypatch.setattr(experiment, "perform", fails)
-    with pytest.raises(StudyError, match="somewhere: No space left on device; make room"):
+    with pytest.raises(StudyError, match="somewhere: No space left on device; see to the disk"):
         run(material, plan, results, Here())
 
 

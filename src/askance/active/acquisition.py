@@ -63,7 +63,8 @@ def _by_name(name: str) -> Acquisition:
         known = ", ".join(sorted({*ACQUISITIONS, *brought}))
         raise UsageError(f"acquisition {name!r} is not known; wanted one of {known}")
     found = brought[name].load()
-    made = found if isinstance(found, Acquisition) and not isinstance(found, type) else found() if callable(found) else found
+    is_one = isinstance(found, Acquisition) and not isinstance(found, type)  # a class has the members, too
+    made = found() if callable(found) and not is_one else found
     unknown: frozenset[str] = frozenset(getattr(made, "needs", ())) - _KNOWN
     if not isinstance(made, Acquisition) or unknown:
         what = f"it needs {sorted(unknown)}, which ranking does not compute" if unknown else "it has no needs or no select"

@@ -95,7 +95,8 @@ def _tried(material: Material, trial: Trial, watcher: Watcher | None = None) -> 
     except AskanceError as error:
         return _Failed(trial.name, error)
     except OSError as error:
-        return _Failed(trial.name, StudyError(f"{error.filename or material.work}: {error.strerror or error}; make room"))
+        told = f"{error.filename or material.work}: {error.strerror or error}; see to the disk, its room and your rights"
+        return _Failed(trial.name, StudyError(told))
 
 
 def _lost(trial: Trial, error: WorkerLost) -> _Failed:
