@@ -255,6 +255,24 @@ def test_a_small_piece_apart_and_a_class_that_vanished_are_asked_about_before_su
         assert sorted(np.unique(store.read_annotation(saved))) == [0, 3 - gone]
 
 
+def test_a_question_that_follows_at_once_on_another_is_answered_as_its_own(anna: Visitor, served: Served) -> None:
+    slice_id = anna.told("window.askance.slice")
+    disc(anna, 9)
+    anna.told("window.askance.setSize(1)")
+    anna.click((2, 2))
+    anna.told("""(() => {
+      window.askance.handing.submit()
+      document.querySelector('#dialog button').click()
+      window.askance.handing.submit()
+    })()""")
+    anna.page.wait_for_timeout(300)
+    assert anna.told("document.getElementById('dialog').open")
+    anna.press("Enter")
+    anna.until(f"window.askance.slice !== '{slice_id}'", seconds=20)
+    with Store.open(served.folder) as store:
+        assert store.annotation(slice_id) is not None
+
+
 def test_a_stroke_on_a_neighbour_is_told_of_and_kept_as_a_version_of_that_slice(anna: Visitor, served: Served) -> None:
     slice_id = anna.told("window.askance.slice")
     case, axis, index = parse_slice_id(slice_id)

@@ -46,6 +46,7 @@ function backToDrawing(event) {
 }
 
 function afterDialog() {
+  if (el('dialog').open) return
   if (isMousesDialog) el('layer').focus({ preventScroll: true })
   isMousesDialog = false
 }

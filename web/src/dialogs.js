@@ -13,12 +13,16 @@ export function make(name, attributes = {}, ...children) {
 
 const dialog = () => document.getElementById('dialog')
 
+let dismiss = () => {}
+
 /** Show `content` with buttons [text, value, is main, whether it may close]; gives back the chosen value, null for Escape. */
 export function ask(title, content, buttons, look = '') {
   const box = dialog()
+  dismiss()
   if (box.open) box.close()
   box.className = look
   return new Promise((resolve) => {
+    dismiss = () => resolve(null)
     const choose = (value, mayClose) => () => {
       if (mayClose && !mayClose()) return
       box.returnValue = ''
@@ -30,7 +34,8 @@ export function ask(title, content, buttons, look = '') {
       row.append(make('button', { class: main ? 'main' : null, autofocus: main ?? false, onclick: choose(value, mayClose) }, text))
     }
     box.replaceChildren(make('h2', { id: 'dialog-title' }, title), ...[content].flat(), row)
-    box.onclose = () => resolve(null)
+    // The event comes some time after the dialog was closed: it may be the last question's, while this one stands open.
+    box.onclose = () => { if (!box.open) resolve(null) }
     box.showModal()
   })
 }
