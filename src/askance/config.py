@@ -130,10 +130,12 @@ class PseudoConfig(_Section):
     """Triage of what was not asked: pseudo-label with weight ``score ** power`` if score >= ``threshold``, else hold.
 
     In a pseudo-label each patch weighs its own score ** ``power`` of that, nothing below ``patch_threshold``. ``share`` is
-    the part of every batch drawn from pseudo-labels, 0 turns them off.
+    the part of every batch drawn from pseudo-labels, 0 turns them off; in the last steps, from ``until`` of them on, a
+    training learns from experts' labels alone.
     """
 
     share: Share = 0.5
+    until: Share = 0.5  # to the end, they hold back what few labels teach of rare errors (docs/log.md)
     threshold: Share = 0.7
     patch_threshold: Share = 0.8
     power: Annotated[float, Field(ge=0)] = 1.0
@@ -200,7 +202,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "warm_start": False,
             "one_piece": False,
         },
-        "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0},
+        "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0, "until": 1.0},
     },
 }
 

@@ -88,6 +88,13 @@ def test_the_pseudo_share_is_held_and_leaves_one_expert_label(share, expected):
     assert int((~batch.annotated).sum()) == expected
 
 
+def test_from_the_step_it_is_told_a_training_learns_from_experts_labels_alone():
+    data, source = make_data(8, 3)
+    batches = Batches(data, source, make_config(batch=4), share=0.5, seed=5, until=3)
+    assert [int((~batches[step].annotated).sum()) for step in range(6)] == [2, 2, 2, 0, 0, 0]
+    assert _same(batches[4], batches[4])
+
+
 def test_unlabelled_slices_come_in_their_share_and_teach_no_label():
     batches, source = _batches(pseudo=3, bare=5, share=0.25, batch=8, unlabelled=0.5)
     batch = batches[0]

@@ -168,6 +168,7 @@ def _run(
         seed=config.seed * 1000 + cycle,
         steps=steps,
         pseudo_share=config.pseudo.share,
+        pseudo_until=config.pseudo.until,
         start=start.states,
         progress_file=progress,
         fingerprint=hashlib.sha256(settings.encode()).hexdigest(),

@@ -5,6 +5,7 @@ That a step's batch depends on nothing that went before makes a training that wa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -63,17 +64,25 @@ class Batch:
 class Batches:
     """Augmented batches of ``config.batch`` crops; ``self[step]`` is the batch of that step.
 
-    ``share`` of each are pseudo-labels and ``config.unlabelled`` of what they leave slices without label, where there are
-    some, but for at least one slice that an expert labelled: D's truths are these alone.
+    ``share`` of each before step ``until`` are pseudo-labels and ``config.unlabelled`` of what they leave slices without
+    label, where there are some, but for at least one slice that an expert labelled: D's truths are these alone.
 
     Raises:
         TrainingError: no slice has an expert's label.
     """
 
     def __init__(
-        self, data: TrainingData, source: ImageSource, config: TrainingConfig, share: float, seed: int, context: int = 0
+        self,
+        data: TrainingData,
+        source: ImageSource,
+        config: TrainingConfig,
+        share: float,
+        seed: int,
+        context: int = 0,
+        until: float = math.inf,
     ) -> None:
         self._data, self._source, self._config, self._seed, self._context = data, source, config, seed, context
+        self._until = until
         self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
         if not len(self._real):
             raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")
@@ -81,8 +90,6 @@ class Batches:
         self._bare = np.arange(count, count + len(data.unlabelled))
         self._annotated = np.concatenate([~data.pseudo, np.zeros(len(self._bare), bool)])
         self._pseudo_each = min(round(share * config.batch), config.batch - 1) if len(self._pseudo) else 0
-        left = config.batch - self._pseudo_each
-        self._bare_each = min(round(config.unlabelled * left), left - 1) if len(self._bare) else 0
         self._ids = (*data.slice_ids, *data.unlabelled)
         self._extents = np.concatenate([data.extents, data.unlabelled_extents])
         self._boxes = np.zeros((len(self._ids), 2, 2))
@@ -95,9 +102,8 @@ class Batches:
         generator = Generator().manual_seed(int(rng.integers(2**62)))
         chosen = np.concatenate(
             [
-                self._in_turn(self._real, step, self._config.batch - self._pseudo_each - self._bare_each, stream=0),
-                self._in_turn(self._pseudo, step, self._pseudo_each, stream=1),
-                self._in_turn(self._bare, step, self._bare_each, stream=2),
+                self._in_turn(members, step, count, stream)
+                for stream, (members, count) in enumerate(zip((self._real, self._pseudo, self._bare), self._counts(step)))
             ]
         )
         strength = STRENGTHS[self._config.augment]
@@ -113,6 +119,13 @@ class Batches:
         annotated = torch.from_numpy(self._annotated[chosen])
         images = change_intensities(images, strength, generator, self._context)
         return Batch(images, labels, weights, annotated)
+
+    def _counts(self, step: int) -> tuple[int, int, int]:
+        """How many crops of the batch are of experts' labels, of pseudo-labels, and of slices without label."""
+        pseudo = self._pseudo_each if step < self._until else 0
+        left = self._config.batch - pseudo
+        bare = min(round(self._config.unlabelled * left), left - 1) if len(self._bare) else 0
+        return left - bare, pseudo, bare
 
     def _labels(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(N, H, W); IGNORE throughout a slice without label."""

@@ -24,6 +24,7 @@ from askance.learning.task import States, Step, StepLosses, Task, Trained
 class Run:
     """One training of G and D: its data, settings and seed, the weights it starts from, and where its progress is kept.
 
+    ``pseudo_share`` of each batch are pseudo-labels in the first ``pseudo_until`` of the steps.
     ``fingerprint`` names the label set and settings; progress with another fingerprint is not gone on with. Progress is
     saved every ``save_every_s`` seconds, 0: after every step.
     """
@@ -36,6 +37,7 @@ class Run:
     seed: int
     steps: int
     pseudo_share: float = 0.0
+    pseudo_until: float = 1.0
     start: States | None = None
     progress_file: Path | None = None
     fingerprint: str = ""
@@ -56,7 +58,9 @@ def train(run: Run) -> Trained:
         Task(
             networks=partial(make_networks, run.shape, run.network, config),
             optimizer=partial(_optimizer, config),
-            batches=Batches(run.data, run.source, cropped, run.pseudo_share, run.seed, run.network.context).__getitem__,
+            batches=Batches(
+                run.data, run.source, cropped, run.pseudo_share, run.seed, run.network.context, run.pseudo_until * run.steps
+            ).__getitem__,
             losses=partial(_losses, config),
             rate=partial(_rate, run),
             seed=run.seed,
