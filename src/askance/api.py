@@ -13,21 +13,29 @@ from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.outside import predict_files
 from askance.active.study import Study
 from askance.config import from_preset
-from askance.errors import DataError, SplitError, UsageError
-from askance.planning import axis_said, require_usable, said_by_names, settings_of, with_validation
-from askance.records import OPEN, UNSEEN, Case, CycleRecord, Split
+from askance.errors import UsageError
+from askance.planning import (
+    axis_said,
+    require_learn,
+    require_same_kind,
+    require_usable,
+    said_by_names,
+    settings_of,
+    sides_of_fresh,
+    with_validation,
+)
+from askance.records import OPEN, UNSEEN, CycleRecord
 from askance.report.page import write_report
 from askance.store.creation import require_free
 from askance.store.postgres import address
 from askance.store.store import Store
 from askance.summary import gather
 from askance.volumes.dataset import relocate_all, study_cases
-from askance.volumes.found import Found, some
-from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, patients_of
+from askance.volumes.found import Found
+from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division
 
 Progress = Callable[[int, int], None]
 
-_LEARN: Split = "learn"
 _ANY_GRID = {"axis": 0, "spacing_mm": (1.0, 1.0), "size": (64, 64)}  # until the data have been read
 
 
@@ -61,7 +69,7 @@ def init(
         seed=seed if isinstance(seed, int) and seed >= 0 else 0,
         progress=progress,
     )
-    _require_learn(cases)
+    require_learn(cases)
     config = with_validation(
         settings_of(folder, found, preset, settings, cases, number), cases, settings.get("budget") or {}
     )
@@ -247,52 +255,16 @@ def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, pro
         DataError: problems, other classes, channels or ignored label than the study's.
         SplitError: a new case that the data set names to test on.
     """
-    if (found.classes, found.channels) != (study.config.classes, study.config.channels):
-        raise DataError(
-            f"{found.name}: classes {found.classes} and channels {found.channels} are not the study's "
-            f"{study.config.classes} and {study.config.channels}"
-        )
-    if found.ignore is not None and found.ignore != study.config.ignore:
-        raise DataError(
-            f"{found.name}: label value {found.ignore} stands for what nobody labelled, which the study does not know "
-            f"(its `ignore` is {study.config.ignore}); make a new study of both data sets, or label the rest"
-        )
+    require_same_kind(study, found)
     known = {case.id for case in study.store.cases()}
     fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in known)})
-    sides = _sides_of_fresh(study, found, fresh, division)
+    sides = sides_of_fresh(study, found, fresh, division)
     added = study_cases(fresh, axis=str(study.config.grid.axis), division=sides, progress=progress)[0] if fresh.cases else []
     with study.store.lock():
         if added:
             study.store.add_cases(added)
         accept_given(study)
     return [case.id for case in added]
-
-
-def _sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division) -> Division:
-    """Patients of the new cases, told as those of the known ones were, and their side: learn, unless the user says another.
-
-    Raises:
-        SplitError: a known case would get another patient, so that one patient could stand on two sides; or a new case
-            is one to test on.
-    """
-    patients = patients_of(found, division)
-    stored = {case.id: case.patient for case in study.store.cases()}
-    torn = sorted(case for case, patient in patients.items() if stored.get(case, patient) != patient)
-    if torn:
-        raise SplitError(
-            f"{found.name}: {torn[0]} is of patient {patients[torn[0]]} here and of {stored[torn[0]]} in the study; "
-            f"say how to tell patients as at `askance init` (--patients, --patients-csv, --each-case-a-patient)"
-        )
-    ids = [case.id for case in fresh.cases]
-    named = {} if division.splits is not None else found.splits or {}
-    kept_apart = [one for one in ids if (named.get(one) or named.get(patients[one]) or _LEARN) != _LEARN]
-    if kept_apart:
-        raise SplitError(
-            f"{found.name} keeps {some(kept_apart)} to test on, and a study's test side is frozen: added, they would be "
-            f"learnt from; take them out of the data set, or name them under learn there"
-        )
-    splits = division.splits if division.splits is not None else dict.fromkeys(ids, _LEARN)
-    return Division(table={case: patients[case] for case in ids}, splits=splits)
 
 
 def relocate(study: Study, folder: Path) -> list[str]:
@@ -309,11 +281,7 @@ def relocate(study: Study, folder: Path) -> list[str]:
     return [new.id for old, new in zip(before, after) if old != new]
 
 
-def _require_learn(cases: Sequence[Case]) -> None:
-    if not any(case.split == "learn" for case in cases):
-        raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
-
-
 __all__ = [
-    "Study", "add", "init", "query", "rank", "records", "relocate", "report", "run", "status", "train",
+    "Study", "add", "answer", "export", "hand_out", "init", "predict", "query", "rank", "records", "relocate", "report",
+    "run", "status", "train",
 ]  # fmt: skip

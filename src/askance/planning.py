@@ -1,4 +1,4 @@
-"""A new study's settings, what it will ask for and be measured by: refused, filled in or told before anything is made."""
+"""A new study's settings, what it will ask for and be measured by, what may be added to one: told before it is made."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from askance.active.acquisition import require_answer_to
 from askance.active.querying import require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, GridConfig, StudyConfig, from_preset
-from askance.errors import UsageError
+from askance.errors import DataError, SplitError, UsageError
 from askance.learning.architecture import Shape, crop_size
-from askance.records import Case
-from askance.volumes.found import Found
+from askance.records import Case, Split
+from askance.volumes.found import Found, some
 from askance.volumes.geometry import default_context, default_grid
+from askance.volumes.patients import Division, patients_of
 
+_LEARN: Split = "learn"
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
 _MOST_LABELLED = 0.5  # share of the slices from which their neighbours are seen, too
@@ -156,3 +158,58 @@ def _given(config: StudyConfig, cases: Sequence[Case]) -> int:
 
 def _base(budget: BudgetConfig, total: int, labelled: int) -> int:
     return max(0, budget.count(budget.base, total) - labelled) if budget.start in ("spread", "random") else 0
+
+
+def require_learn(cases: Sequence[Case]) -> None:
+    """Refuse cases none of which is in learn.
+
+    Raises:
+        DataError: there is nothing to learn from.
+    """
+    if not any(case.split == "learn" for case in cases):
+        raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
+
+
+def require_same_kind(study: Study, found: Found) -> None:
+    """Refuse to add what is not of the study's classes, channels and ignored label.
+
+    Raises:
+        DataError: naming both.
+    """
+    if (found.classes, found.channels) != (study.config.classes, study.config.channels):
+        raise DataError(
+            f"{found.name}: classes {found.classes} and channels {found.channels} are not the study's "
+            f"{study.config.classes} and {study.config.channels}"
+        )
+    if found.ignore is not None and found.ignore != study.config.ignore:
+        raise DataError(
+            f"{found.name}: label value {found.ignore} stands for what nobody labelled, which the study does not know "
+            f"(its `ignore` is {study.config.ignore}); make a new study of both data sets, or label the rest"
+        )
+
+
+def sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division) -> Division:
+    """Patients of the new cases, told as those of the known ones were, and their side: learn, unless the user says another.
+
+    Raises:
+        SplitError: a known case would get another patient, so that one patient could stand on two sides; or a new case
+            is one to test on.
+    """
+    patients = patients_of(found, division)
+    stored = {case.id: case.patient for case in study.store.cases()}
+    torn = sorted(case for case, patient in patients.items() if stored.get(case, patient) != patient)
+    if torn:
+        raise SplitError(
+            f"{found.name}: {torn[0]} is of patient {patients[torn[0]]} here and of {stored[torn[0]]} in the study; "
+            f"say how to tell patients as at `askance init` (--patients, --patients-csv, --each-case-a-patient)"
+        )
+    ids = [case.id for case in fresh.cases]
+    named = {} if division.splits is not None else found.splits or {}
+    kept_apart = [one for one in ids if (named.get(one) or named.get(patients[one]) or _LEARN) != _LEARN]
+    if kept_apart:
+        raise SplitError(
+            f"{found.name} keeps {some(kept_apart)} to test on, and a study's test side is frozen: added, they would be "
+            f"learnt from; take them out of the data set, or name them under learn there"
+        )
+    splits = division.splits if division.splits is not None else dict.fromkeys(ids, _LEARN)
+    return Division(table={case: patients[case] for case in ids}, splits=splits)
