@@ -11,6 +11,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from askance.metrics.correlation import Correlation, correlate
@@ -217,7 +218,7 @@ def _compared(first: list[Line], second: list[Line], name: str, other: str, shar
     kept = _in_common(first, second)
     found = {}
     for figure in ("dice", *BESIDE_DICE):
-        ours, theirs = (by_fold(lines, lambda line, key=figure: line[key]) for lines in kept)  # type: ignore[misc]
+        ours, theirs = (by_fold(lines, itemgetter(figure)) for lines in kept)
         if set(ours) & set(theirs):
             found[figure] = paired(ours, theirs)
     return [Comparison(name, other, share, found.pop("dice"), found)] if "dice" in found else []
