@@ -130,8 +130,8 @@ class PseudoConfig(_Section):
     """Triage of what was not asked: pseudo-label with weight ``score ** power`` if score >= ``threshold``, else hold.
 
     In a pseudo-label each patch weighs its own score ** ``power`` of that, nothing below ``patch_threshold``. ``share`` is
-    the part of every batch drawn from pseudo-labels, 0 turns them off; in the last steps, from ``until`` of them on, a
-    training learns from experts' labels alone.
+    the part of every batch drawn from pseudo-labels, 0 turns them off, and ``until`` the part of a training's steps that has
+    them: the rest learns from experts' labels alone.
     """
 
     share: Share = 0.5

@@ -51,6 +51,16 @@ def test_each_patch_of_a_pseudo_label_weighs_its_own_score_and_an_annotation_is_
     assert (np.ptp(weights[pseudo], axis=(1, 2)) > 0).any() == (power > 0)
 
 
+def test_pseudo_labels_have_the_part_of_batches_and_steps_that_the_study_says(tmp_path, monkeypatch):
+    given = []
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda run: given.append((run.pseudo_share, run.pseudo_until)) or train(run))
+    settings = {"expert": "simulated", "pseudo": {"threshold": 0.0, "share": 0.25, "until": 0.75}}
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), **settings) as study:
+        collaborate(study, expert_of(study))
+    assert set(given) == {(0.25, 0.75)}
+
+
 def test_a_semi_supervised_study_learns_from_the_rest_of_learn_and_shows_what_its_imager_made(tmp_path, monkeypatch):
     given = []
     train = training.train

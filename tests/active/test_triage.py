@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askance.active.triage import triage
-from askance.config import PseudoConfig
+from askance.config import PseudoConfig, from_preset
 from askance.records import Prediction
 
 
@@ -36,6 +36,8 @@ def test_without_pseudo_labels_everything_is_held() -> None:
     assert {one.triage for one in triage(predictions([0.9, 1.0]), set(), PseudoConfig(share=0.0))} == {"hold"}
 
 
-def test_preset_paper_trusts_everything_alike() -> None:
-    judged = triage(predictions([0.01, 0.99]), set(), PseudoConfig(threshold=0.0, power=0.0))
-    assert [one.weight for one in judged] == [1.0, 1.0]
+def test_preset_paper_trusts_everything_alike_and_to_the_end() -> None:
+    grid = {"axis": 2, "spacing_mm": (1.0, 1.0), "size": (64, 64)}
+    config = from_preset("paper", {"name": "s", "classes": ("b", "f"), "channels": ("MR",), "grid": grid}).pseudo
+    assert [one.weight for one in triage(predictions([0.01, 0.99]), set(), config)] == [1.0, 1.0]
+    assert config.until == 1

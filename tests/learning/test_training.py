@@ -114,6 +114,16 @@ def test_a_warm_start_goes_on_from_the_given_weights():
     assert all(torch.equal(warm[name][key], weights[name][key]) for name in weights for key in weights[name])
 
 
+def test_after_its_part_of_the_steps_a_training_has_no_pseudo_label_left():
+    weights = [
+        train(make_run(steps=4, pseudo_share=share, pseudo_until=until)).states["G"]["head.weight"]
+        for share, until in ((0.0, 1.0), (0.5, 0.0), (0.5, 0.5), (0.5, 1.0))
+    ]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[2], weights[3])
+
+
 def test_a_training_without_a_truth_in_its_share_of_the_batch_goes_on():
     data, source = make_data(6, pseudo=5)
     run = make_run(steps=3, data=data, source=source, pseudo_share=1.0)

@@ -81,8 +81,8 @@ class Batches:
         context: int = 0,
         until: float = math.inf,
     ) -> None:
-        self._data, self._source, self._config, self._seed, self._context = data, source, config, seed, context
-        self._until = until
+        self._data, self._source, self._config, self._seed = data, source, config, seed
+        self._context, self._until = context, until
         self._real, self._pseudo = np.flatnonzero(~data.pseudo), np.flatnonzero(data.pseudo)
         if not len(self._real):
             raise TrainingError(f"{len(data.slice_ids)} slices to learn from, none with an expert's label; label one first")

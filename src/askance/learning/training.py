@@ -24,9 +24,9 @@ from askance.learning.task import States, Step, StepLosses, Task, Trained
 class Run:
     """One training of G and D: its data, settings and seed, the weights it starts from, and where its progress is kept.
 
-    ``pseudo_share`` of each batch are pseudo-labels in the first ``pseudo_until`` of the steps.
-    ``fingerprint`` names the label set and settings; progress with another fingerprint is not gone on with. Progress is
-    saved every ``save_every_s`` seconds, 0: after every step.
+    In the first ``pseudo_until`` of the steps, ``pseudo_share`` of each batch are pseudo-labels. ``fingerprint`` names the
+    label set and settings; progress with another fingerprint is not gone on with. Progress is saved every ``save_every_s``
+    seconds, 0: after every step.
     """
 
     data: TrainingData
@@ -58,9 +58,7 @@ def train(run: Run) -> Trained:
         Task(
             networks=partial(make_networks, run.shape, run.network, config),
             optimizer=partial(_optimizer, config),
-            batches=Batches(
-                run.data, run.source, cropped, run.pseudo_share, run.seed, run.network.context, run.pseudo_until * run.steps
-            ).__getitem__,
+            batches=_batches(run, cropped).__getitem__,
             losses=partial(_losses, config),
             rate=partial(_rate, run),
             seed=run.seed,
@@ -75,6 +73,11 @@ def train(run: Run) -> Trained:
             report=run.report,
         )
     )
+
+
+def _batches(run: Run, config: TrainingConfig) -> Batches:
+    until = run.pseudo_until * run.steps
+    return Batches(run.data, run.source, config, run.pseudo_share, run.seed, context=run.network.context, until=until)
 
 
 def step_count(labelled: int, config: TrainingConfig, warm: bool) -> int:
