@@ -171,6 +171,7 @@ def _line(options: argparse.Namespace, method: str, seed: int, study: Study, rec
         "mae": record["mae"],
         "measures_r": {name: value["pearson"] for name, value in record["correlation_measures"].items()},
         "dice_without_repeats": _without_repeats(study, record),
+        "dice_by_patient": _by_patient(study, record),
         "effort": record["effort"],
         "triage": record["triage"],
         "seconds": sum(record["seconds"].values()),
@@ -197,10 +198,23 @@ def _is_plain(options: argparse.Namespace) -> bool:
 def _without_repeats(study: Study, record: Any) -> float | None:
     """Mean Dice over the test volumes whose image does not stand in learn too (ACDC's patient074 does)."""
     learnt = {image.sha256 for case in study.store.cases("learn") for image in case.images}
-    fresh = [case.id for case in study.store.cases("test") if not learnt & {image.sha256 for image in case.images}]
-    volumes = [[value for value in record["per_volume"][case].values() if value is not None] for case in fresh]
-    means = [sum(values) / len(values) for values in volumes if values]
+    repeated = {case.id for case in study.store.cases("test") if learnt & {image.sha256 for image in case.images}}
+    means = [dice for case, dice in _by_volume(record).items() if case not in repeated]
     return sum(means) / len(means) if means else None
+
+
+def _by_patient(study: Study, record: Any) -> dict[str, list[float]]:
+    """Mean Dice over the classes of every test volume that has one, patient by patient."""
+    found: dict[str, list[float]] = {}
+    for case, dice in _by_volume(record).items():
+        found.setdefault(study.store.case(case).patient, []).append(round(dice, 4))
+    return found
+
+
+def _by_volume(record: Any) -> dict[str, float]:
+    """Mean Dice over the classes of every test volume that has one."""
+    known = {case: [dice for dice in of.values() if dice is not None] for case, of in record["per_volume"].items()}
+    return {case: sum(dice) / len(dice) for case, dice in known.items() if dice}
 
 
 if __name__ == "__main__":

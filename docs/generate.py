@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from recipe_sections import atlas, bias, difficulty, figure, large, pseudo, ranking, speed, unlike, waits
+from score_section import quality
 
 from askance import api
 from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
 from askance.report.paired_tables import (
     OBJECTIVE,
-    against_random,
+    against,
     by_objective,
     share_of_full,
     warm_and_from_scratch,
@@ -87,6 +88,7 @@ def benchmarks_page() -> str:
     """A section a file of results, tables from its lines."""
     sections = {
         "budget_curve": ("Dice over the budget", _curve),
+        "score_quality": ("How far the score can be trusted", quality),
         "out_of_distribution": ("Slices that a model has no business with", unlike),
         "confirmation_bias": ("Does a model believe what it was taught by its forerunner", bias),
         "gan_step": ("Speed of a training step", speed),
@@ -131,6 +133,8 @@ def _picture(kind: str, dataset: str, tag: str) -> str:
 
 
 _PAIRED = "Differences in Dice points, paired by seed, with Student's 95 % interval."
+#: What every acquisition is held against where it was run.
+_REFERENCES = ("random", "foreground-random", "true-foreground-random")
 
 
 def _curve(lines: list[dict[str, Any]]) -> str:
@@ -143,7 +147,8 @@ def _curve(lines: list[dict[str, Any]]) -> str:
             parts.append(f"### {dataset}{f' ({tag})' if tag else ''}\n\n{markdown(benchmark_table(summaries))}\n")
             parts.append(f"![Dice over the budget](images/{image})\n")
             parts += [f"{markdown(rows)}\n" for rows in [share_of_full(mine)] if rows]
-            parts += [f"{_PAIRED}\n\n{markdown(rows)}\n" for rows in [against_random(mine)] if rows]
+            against_each = [rows for other in _REFERENCES if (rows := against(mine, other))]
+            parts += [f"{_PAIRED}\n\n" + "\n".join(map(markdown, against_each)) + "\n"] if against_each else []
             parts.append(f"{_trust(mine)}\n")
         mine = [line for line in lines if line["dataset"] == dataset]
         pairs = {

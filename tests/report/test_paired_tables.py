@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from askance.report.paired_tables import (
-    against_random,
+    against,
     by_objective,
     share_of_full,
     warm_and_from_scratch,
@@ -26,17 +26,18 @@ def line(run: str, seed: int, budget: float, dice: float, tag: str | None = None
 def test_acquisitions_are_compared_with_random_seed_by_seed() -> None:
     lines = [line(run, seed, b, 0.8 + seed / 100) for run in ("random", "score") for seed in (0, 1) for b in (0.1, 0.2)]
     lines = [one | {"dice": one["dice"] + (0.02 if one["run"] == "score" and one["budget"] == 0.2 else 0)} for one in lines]
-    (row,) = against_random(lines)
+    (row,) = against(lines, "random")
     assert row == {
-        "Against random": "score", "Seeds": "2", "AUBC": "+1.00 (+1.00 to +1.00)", "Final Dice": "+2.00 (+2.00 to +2.00)",
+        "Against random": "score", "Seeds": "2", "AUBC": "+1.00 (+1.00 to +1.00)",
+        "AUBC, over seeds and patients": "–", "Final Dice": "+2.00 (+2.00 to +2.00)",
         "AUBC over voxels corrected": "–", "AUBC over voxels asked": "–",
     }  # fmt: skip
 
 
 def test_a_seed_that_random_lacks_or_reached_other_budgets_in_is_no_pair() -> None:
     lines = [line("random", 0, 0.1, 0.8), line("score", 1, 0.1, 0.9), line("d_raw", 0, 0.2, 0.9)]
-    assert against_random(lines) == []
-    assert against_random([line("score", 0, 0.1, 0.9)]) == []
+    assert against(lines, "random") == []
+    assert against([line("score", 0, 0.1, 0.9)], "random") == []
 
 
 def test_full_supervision_with_and_without_d_is_paired_by_the_tag() -> None:
@@ -56,10 +57,10 @@ def test_dice_is_compared_over_what_the_expert_corrected_too() -> None:
         for number, (budget, dice) in enumerate(((0.1, 0.8), (0.2, 0.82), (0.3, 0.84))):
             effort = {"slices": 4, "changed_voxels": corrected if number else 999, "area_voxels": 500}
             lines.append(line(run, 0, budget, dice) | {"effort": effort})
-    (row,) = against_random(lines)
+    (row,) = against(lines, "random")
     assert (row["AUBC"], row["AUBC over voxels asked"]) == ("+0.00", "+0.00")
     assert row["AUBC over voxels corrected"] == "+1.00", "0.82 on the mean where random has 0.81"
-    assert row["Corrected, of random's"] == "50.0 %"
+    assert row["Corrected, of the other's"] == "50.0 %"
 
 
 def test_cycles_are_paired_with_the_same_ones_trained_from_scratch() -> None:
@@ -93,3 +94,24 @@ def test_objectives_stand_beside_plain_supervision_of_the_same_bases() -> None:
     assert rows["plain"]["Dice - plain"] == "–"
     assert rows["luc"]["Dice - plain"] == "-2.00 (-2.00 to -2.00)"
     assert rows["luc"]["Labelled"] == "5.0 %"
+
+
+def test_the_interval_over_patients_is_wide_where_they_disagree() -> None:
+    """Two patients gain and lose the same with every seed: seeds alone agree, patients do not."""
+
+    def lines(gains: dict[str, float]) -> list[dict[str, Any]]:
+        made = []
+        for run in ("random", "cover"):
+            for seed in range(4):
+                for budget in (0.1, 0.2):
+                    dice = {who: [0.8 + (gain if run == "cover" else 0)] for who, gain in gains.items()}
+                    mean = sum(of[0] for of in dice.values()) / len(dice)
+                    made.append(line(run, seed, budget, mean) | {"dice_by_patient": dice})
+        return made
+
+    (row,) = against(lines({"a": 0.02, "b": 0.02}), "random")
+    assert row["AUBC, over seeds and patients"] == "+2.00 (+2.00 to +2.00)"
+    (row,) = against(lines({"a": 0.08, "b": -0.04}), "random")
+    assert row["AUBC"] == "+2.00 (+2.00 to +2.00)"
+    low, high = (float(one) for one in row["AUBC, over seeds and patients"].split("(")[1].rstrip(")").split(" to "))
+    assert low < 0 < 4 < high

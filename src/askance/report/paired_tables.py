@@ -1,4 +1,4 @@
-"""Runs that differ in one thing, seed by seed: acquisitions against random, with D and without, warm and from scratch."""
+"""Runs that differ in one thing, seed by seed: two acquisitions, with D and without, warm and from scratch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from askance.metrics.bootstrap import Groups, hierarchical_bootstrap
 from askance.metrics.budget import area_over_common, aubc
 from askance.metrics.paired import paired
 from askance.report.tables import Row
@@ -28,40 +30,68 @@ Curves = dict[str, dict[int, list[tuple[float, float]]]]  # by run and seed: bud
 _Ways = dict[bool, dict[int, Mapping[str, Any]]]  # whether warm, then by seed
 
 
-def against_random(lines: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """A row an acquisition that shares seeds with random, from lines of one data set and tag; differences in Dice points.
+def against(lines: Iterable[Mapping[str, Any]], other: str) -> list[Row]:
+    """A row an acquisition that shares seeds with ``other``, from lines of one data set and tag; differences in Dice points.
 
-    Curves are compared where both have the same budgets; a run that was stopped half way is no pair. Beside the budget
-    stands what the expert did: the same area over the voxels corrected from the proposals, and over the voxels labelled on
-    all slices asked, each over the stretch that both cover, and the corrections as a share of random's.
+    Curves are compared where both have the same budgets; a run that was stopped half way is no pair. Where the lines know
+    the Dice of every volume, a second interval of the AUBC is over seeds and patients (hierarchical bootstrap). Beside the
+    budget stands what the expert did: the same area over the voxels corrected from the proposals, and over the voxels
+    labelled on all slices asked, each over the stretch that both cover, and the corrections as a share of the other's.
     """
     asked = [line for line in lines if line["acquisition"] is not None and line["method"] == "askance"]
     curves = _curves(asked)
-    base = curves.pop("random", {})
+    base = curves.pop(other, {})
     efforts = {title: _efforts(asked, key) for title, key in _EFFORTS.items()}
     rows = []
     for run, mine in sorted(curves.items()):
         seeds = [seed for seed in mine if seed in base and _budgets(mine[seed]) == _budgets(base[seed])]
         if seeds:
-            areas = _difference(*({seed: aubc(*zip(*of[seed])) for seed in seeds} for of in (mine, base)))
-            final = _difference(*({seed: of[seed][-1][1] for seed in seeds} for of in (mine, base)))
-            row = {"Against random": run, "Seeds": str(len(seeds)), "AUBC": areas, "Final Dice": final}
-            rows.append(row | _by_effort(efforts, run, seeds))
+            row = {f"Against {other}": run, "Seeds": str(len(seeds))}
+            row["AUBC"] = _difference(*({seed: aubc(*zip(*of[seed])) for seed in seeds} for of in (mine, base)))
+            row["AUBC, over seeds and patients"] = _over_patients(asked, run, other, seeds)
+            row["Final Dice"] = _difference(*({seed: of[seed][-1][1] for seed in seeds} for of in (mine, base)))
+            rows.append(row | _by_effort(efforts, run, other, seeds))
     return rows
 
 
-def _by_effort(efforts: Mapping[str, Curves], run: str, seeds: Sequence[int]) -> Row:
+def _over_patients(lines: Sequence[Mapping[str, Any]], run: str, other: str, seeds: Sequence[int]) -> str:
+    """The difference of the AUBC with its interval over seeds and their patients; nothing from less than two seeds."""
+    areas: dict[str, Groups] = {}
+    for seed in seeds:
+        mine, base = (_areas_by_patient(lines, name, seed) for name in (run, other))
+        if mine and mine.keys() == base.keys():
+            areas[str(seed)] = {patient: mine[patient] - base[patient] for patient in mine}
+    if len(areas) < 2:
+        return NOTHING
+    whole = np.mean([np.mean(np.concatenate(list(of.values()))) for of in areas.values()])
+    low, high = hierarchical_bootstrap(areas, lambda drawn: float(drawn.mean()), np.random.default_rng(0))
+    return _interval(float(whole), low, high)
+
+
+def _areas_by_patient(lines: Iterable[Mapping[str, Any]], run: str, seed: int) -> dict[str, NDArray[np.float64]]:
+    """By patient, (V,) the AUBC of each of their test volumes; empty where a line does not know them."""
+    curve = sorted((one for one in lines if (one["run"], one["seed"]) == (run, seed)), key=lambda one: one["budget"])
+    if not all(one.get("dice_by_patient") for one in curve):
+        return {}
+    budgets = [one["budget"] for one in curve]
+    return {
+        patient: np.array([aubc(budgets, dice) for dice in zip(*(one["dice_by_patient"][patient] for one in curve))])
+        for patient in curve[0]["dice_by_patient"]
+    }
+
+
+def _by_effort(efforts: Mapping[str, Curves], run: str, other: str, seeds: Sequence[int]) -> Row:
     """The cells about effort, of seeds whose lines know it."""
     row = {}
     for title, curves in efforts.items():
-        mine, base = curves.get(run, {}), curves.get("random", {})
+        mine, base = curves.get(run, {}), curves.get(other, {})
         pairs = {seed: area_over_common(mine[seed], base[seed]) for seed in seeds if seed in mine and seed in base}
         known = {seed: pair for seed, pair in pairs.items() if np.isfinite(pair).all()}
         ours, theirs = ({seed: pair[place] for seed, pair in known.items()} for place in (0, 1))
         row[f"AUBC over {title}"] = _difference(ours, theirs) if known else NOTHING
         if title == _CORRECTED and pairs:
             shares = [mine[seed][-1][0] / base[seed][-1][0] for seed in pairs if base[seed][-1][0]]
-            row["Corrected, of random's"] = percent(sum(shares) / len(shares) if shares else None)
+            row["Corrected, of the other's"] = percent(sum(shares) / len(shares) if shares else None)
     return row
 
 
@@ -173,5 +203,8 @@ def _budgets(points: Sequence[tuple[float, float]]) -> list[float]:
 def _difference(first: Mapping[int, float], second: Mapping[int, float]) -> str:
     """``+1.2 (0.3 to 2.1)`` in Dice points, with the interval of Student's t; without one from a single seed."""
     found = paired(first, second)
-    mean, low, high = 100 * found.mean, 100 * found.low, 100 * found.high
-    return f"{mean:+.2f}" + (f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else "")
+    return _interval(found.mean, found.low, found.high)
+
+
+def _interval(mean: float, low: float, high: float) -> str:
+    return f"{100 * mean:+.2f}" + (f" ({100 * low:+.2f} to {100 * high:+.2f})" if np.isfinite(low) else "")
