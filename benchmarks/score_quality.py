@@ -58,13 +58,14 @@ def main() -> None:
     options = parser.parse_args()
     for state in options.states:
         together: dict[str, list[Row]] = {"learn": [], "test": []}
-        about: dict[str, Any] = {}
+        abouts = []
         for seed in options.seeds:
             rows, about = _rows(options, state, seed)
+            abouts.append(about)
             for side in together:
                 together[side] += rows[side]
         if len(options.seeds) > 1:
-            _write(options, {**about, "seed": None, "seeds": options.seeds}, together, {})
+            _write(options, _about_all(abouts), together, {})
 
 
 def _rows(options: argparse.Namespace, state: str, seed: int) -> tuple[dict[str, list[Row]], dict[str, Any]]:
@@ -120,6 +121,18 @@ def _about(options: argparse.Namespace, state: str, seed: int, study: Study, mod
         "peak_mb": record["peak_mb"], "default": False, "state": state, "pairs": model.info["calibration"]["pairs"],
         "tag": options.tag, "commit": describe_environment()["commit"],
     }  # fmt: skip
+
+
+def _about_all(abouts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a line over several seeds holds: the mean Dice, all the time, and else what they have in common."""
+    first, dice = abouts[0], [about["dice"] for about in abouts]
+    common = {key: value if all(about[key] == value for about in abouts) else None for key, value in first.items()}
+    per_class = {
+        name: sum(about["dice_per_class"][name] for about in abouts) / len(abouts) for name in first["dice_per_class"]
+    }
+    figures = {"dice": sum(dice) / len(dice), "dice_per_class": per_class}
+    spent = {"seconds": sum(about["seconds"] for about in abouts), "peak_mb": max(about["peak_mb"] for about in abouts)}
+    return {**common, **figures, **spent, "seed": None, "seeds": [about["seed"] for about in abouts]}
 
 
 def _look(
