@@ -4,6 +4,10 @@ A slice that the expert answers was predicted before it was labelled, by a model
 (though it may have learnt from its forerunner's pseudo-label of it). Each cycle so brings pairs of (what was seen, Dice) for
 nothing; a ridge regression that leans on the expected Dice of the views learns from them how far this study's predictions
 may be believed. Without pairs the lean is the score.
+
+Slices are asked where they are doubtful, and the model that learns from the answers is better than the one that was wrong.
+So that the few that were missed altogether don't speak for all, errors beyond a tenth count by their size, not its square
+(Huber 1964).
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ FEATURES: dict[str, tuple[float, float]] = {
 }
 _LEAN = 60.0  # pairs that the lean on the expected Dice is worth (log.md)
 _LEAN_ON = "continued_dice"
+_FAR = 0.1  # error from which a pair is an outlier (log.md)
+_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,12 @@ def fit(seen: Sequence[Mapping[str, float]], dice: Sequence[float]) -> Calibrati
     if not known:
         return LEAN
     table, truth = _scaled([seen[place] for place in known]), np.array([dice[place] for place in known])
-    lean, penalty = np.array(LEAN.weights), _LEAN * np.eye(table.shape[1])
-    penalty[0, 0] *= 0.01  # how much too sure the model is on the whole, a few pairs can tell
-    learnt = lean + np.linalg.solve(table.T @ table + penalty, table.T @ (truth - table @ lean))
+    learnt = lean = np.array(LEAN.weights)
+    counts = np.ones(len(known))
+    for _ in range(_ROUNDS):  # iteratively reweighted least squares
+        weighted = table.T * counts
+        learnt = lean + np.linalg.solve(weighted @ table + _LEAN * np.eye(len(lean)), weighted @ (truth - table @ lean))
+        counts = np.minimum(1, _FAR / np.maximum(np.abs(truth - table @ learnt), _FAR))
     return Calibration(tuple(float(weight) for weight in learnt), len(known))
 
 
