@@ -35,6 +35,14 @@ def test_a_model_that_is_too_sure_of_itself_is_believed_less():
     assert abs(float(np.mean(off))) < 0.05
 
 
+def test_slices_that_were_missed_altogether_do_not_lower_all_others():
+    seen = _seen(60)
+    dice = [0.0 if place % 10 == 0 else row["continued_dice"] for place, row in enumerate(seen)]
+    fresh = _seen(50, seed=1)
+    off = estimate(fit(seen, dice), fresh) - [row["continued_dice"] for row in fresh]
+    assert -0.03 < float(np.median(off)) < 0.01
+
+
 def test_what_answers_show_to_matter_comes_to_count():
     seen = [{**row, "first": float(place % 2)} for place, row in enumerate(_seen(60))]
     dice = [row["continued_dice"] * (0.2 if row["first"] else 1.0) for row in seen]
