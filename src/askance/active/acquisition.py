@@ -102,5 +102,5 @@ def require_truth_for(chooser: Acquisition, name: str, expert: str) -> None:
     if TRUE_FOREGROUND in chooser.needs and expert != "simulated":
         raise UsageError(
             f"acquisition {name!r} reads the truth of the pool, which only a study with a simulated expert has; choose "
-            f"another, such as foreground-random"
+            f"another, such as cover or foreground-random"
         )

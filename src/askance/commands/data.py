@@ -38,7 +38,7 @@ def add_commands(group: Any) -> None:
     data_options(init)
     init.add_argument("--preset", default="askance", choices=["askance", "paper"])
     init.add_argument("--expert", choices=["human", "simulated"], help="who answers (human)")
-    init.add_argument("--acquisition", help="how slices are chosen (foreground-random; d_raw in preset paper)")
+    init.add_argument("--acquisition", help="how slices are chosen (cover; d_raw in preset paper)")
     init.add_argument("--seed", type=int, help="of everything random (0)")
     init.add_argument("--base", type=float, metavar="N", help="slices labelled first: a count, or a share below 1 (0.025)")
     init.add_argument("--total", type=float, metavar="N", help="slices labelled in the end: a count or a share (0.10)")
