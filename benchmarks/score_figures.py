@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from askance.active.scores import pooled
-from askance.metrics.bootstrap import hierarchical_bootstrap
+from askance.metrics.bootstrap import crossed_bootstrap
 from askance.metrics.correlation import correlate
 from askance.metrics.ranking import auroc, worst_found
 
@@ -59,11 +59,11 @@ class Patches:
 
 
 def figures(rows: Sequence[Row], measure: str, in_units_of_dice: bool, rng: np.random.Generator) -> dict[str, Any]:
-    """What ``measure`` is worth on ``rows``: of one seed or several; intervals are over seeds and their patients."""
+    """What ``measure`` is worth on ``rows``: of one seed or several; intervals are over seeds and patients."""
     known = [row for row in rows if np.isfinite(row.dice)]
     said, dice = np.array([row.said[measure] for row in known]), np.array([row.dice for row in known])
     by_slice = correlate(said, dice)
-    low, high = hierarchical_bootstrap(_grouped(known, measure), _pearson, rng)
+    low, high = crossed_bootstrap(_grouped(known, measure), _pearson, rng)
     one_side = [row for row in rows if any(row.empty)]
     return {
         "score_r": by_slice.pearson,
@@ -90,7 +90,7 @@ def gain(rows: Sequence[Row], better: str, than: str, rng: np.random.Generator) 
         return _pearson(drawn[:, [0, 2]]) - _pearson(drawn[:, [1, 2]])
 
     whole = np.array([[row.said[better], row.said[than], row.dice] for row in known])
-    return (difference(whole), *hierarchical_bootstrap(table, difference, rng))
+    return (difference(whole), *crossed_bootstrap(table, difference, rng))
 
 
 def _grouped(rows: Iterable[Row], measure: str) -> dict[str, dict[str, list[list[float]]]]:

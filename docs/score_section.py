@@ -31,9 +31,7 @@ def quality(lines: list[dict[str, Any]]) -> str:
         groups.setdefault(key, []).append(line)
     parts = [_WHAT, _best(groups)]
     for (dataset, fold, tag, side, state), mine in sorted(groups.items()):
-        together = [line for line in mine if line["seed"] is None]
-        shown = together or mine
-        seeds = {line["seed"] for line in mine} - {None}
+        shown = _shown(mine)
         patches = _patch_aurocs(mine)
         rows = [
             {
@@ -50,16 +48,21 @@ def quality(lines: list[dict[str, Any]]) -> str:
             for line in sorted(shown, key=lambda line: -line["score_r"])
         ]
         what = ", ".join(filter(None, [dataset, fold and f"fold {fold}", tag, _SIDES[side], _STATES.get(state, state)]))
-        count = f"{shown[0]['n']} slices with a Dice, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+        count = f"{shown[0]['n']} slices with a Dice, seeds {', '.join(map(str, shown[0].get('seeds', [shown[0]['seed']])))}"
         parts.append(f"<details><summary>{what}: {count}</summary>\n\n{markdown(rows)}\n\n</details>\n")
     return "\n".join(parts)
+
+
+def _shown(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A line a measure: over all seeds, where they were run to the end, else of the first."""
+    return [line for line in lines if line["seed"] is None] or [line for line in lines if line["seed"] == lines[0]["seed"]]
 
 
 def _best(groups: _Groups) -> str:
     """The score beside the best of what it is compared with, a row a state."""
     rows = []
     for (dataset, fold, tag, side, state), mine in sorted(groups.items()):
-        shown = [line for line in mine if line["seed"] is None] or mine
+        shown = _shown(mine)
         score = next(line for line in shown if line["measure"] == "score")
         rival = max((line for line in shown if line["measure"] != "score"), key=lambda line: line["score_r"])
         views = next(line for line in shown if line["measure"] == "expected_dice")

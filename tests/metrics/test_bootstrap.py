@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from askance.metrics.bootstrap import hierarchical_bootstrap
+from askance.metrics.bootstrap import crossed_bootstrap, hierarchical_bootstrap
 
 
 def test_the_interval_holds_the_mean_and_is_the_same_for_the_same_generator():
@@ -44,3 +44,18 @@ def test_resamples_without_a_value_are_left_out():
 def test_no_value_is_refused(groups):
     with pytest.raises(ValueError, match="at least one value"):
         hierarchical_bootstrap(groups, np.mean, np.random.default_rng(0))
+
+
+def test_patients_whom_all_seeds_saw_are_drawn_in_common():
+    """Patients differ and seeds do not: a hundred seeds say no more of two patients than one does."""
+    groups = {str(seed): {"a": [8.0], "b": [-4.0]} for seed in range(100)}
+    assert crossed_bootstrap(groups, np.mean, np.random.default_rng(0)) == (-4.0, 8.0)
+    low, high = hierarchical_bootstrap(groups, np.mean, np.random.default_rng(0))
+    assert -4 < low < 2 < high < 8
+
+
+def test_a_patient_whom_a_seed_lacks_is_passed_over_there():
+    groups = {"0": {"a": [1.0]}, "1": {"b": [3.0]}}
+    assert crossed_bootstrap(groups, np.mean, np.random.default_rng(0)) == (1.0, 3.0)
+    with pytest.raises(ValueError, match="without a value"):
+        crossed_bootstrap({"0": {"a": []}}, np.mean, np.random.default_rng(0))

@@ -1,11 +1,12 @@
 """Intervals that respect where the numbers come from: slices of one patient are not independent, nor are one seed's.
 
-Source: Saravanan, Berman, Sober 2020, "Application of the hierarchical bootstrap to multi-level data".
+Sources: Saravanan, Berman, Sober 2020, "Application of the hierarchical bootstrap to multi-level data"; Owen 2007, "The
+pigeonhole bootstrap", for seeds that all see the same patients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, Union
 
 import numpy as np
@@ -32,13 +33,46 @@ def hierarchical_bootstrap(
     Raises:
         ValueError: no group, or none that holds a value.
     """
+    _require_values(groups)
+    return _percentiles([statistic(_draw(groups, rng)) for _ in range(n)], level)
+
+
+def crossed_bootstrap(
+    groups: Mapping[str, Mapping[str, ArrayLike]],
+    statistic: Callable[[Floats], float],
+    rng: np.random.Generator,
+    n: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """The same for seeds that see the same patients: each resample draws seeds, and once for all of them patients.
+
+    ``groups``: seed -> patient -> values, rows as above; a patient whom a seed lacks is passed over there. All rows of a
+    patient stay together. Drawn anew within each seed, what sets patients apart would be averaged away.
+
+    Raises:
+        ValueError: no group, or none that holds a value.
+    """
+    _require_values(groups)
+    seeds, patients = list(groups), sorted({patient for of in groups.values() for patient in of})
+    found = []
+    for _ in range(n):
+        drawn = [seeds[place] for place in rng.integers(len(seeds), size=len(seeds))]
+        names = [patients[place] for place in rng.integers(len(patients), size=len(patients))]
+        parts = [np.asarray(groups[seed][name], np.float64) for seed in drawn for name in names if name in groups[seed]]
+        found.append(statistic(np.concatenate(parts)) if any(map(len, parts)) else float("nan"))
+    return _percentiles(found, level)
+
+
+def _require_values(groups: Groups) -> None:
     if not groups or not len(_stacked(groups)):
         raise ValueError(f"{len(groups)} group(s) without a value; an interval needs at least one value in one group")
-    found = np.array([statistic(_draw(groups, rng)) for _ in range(n)])
-    found = found[~np.isnan(found)]
-    if not len(found):
+
+
+def _percentiles(found: Sequence[float], level: float) -> tuple[float, float]:
+    known = np.array([value for value in found if not np.isnan(value)])
+    if not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

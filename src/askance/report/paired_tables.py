@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.metrics.bootstrap import Groups, hierarchical_bootstrap
+from askance.metrics.bootstrap import crossed_bootstrap
 from askance.metrics.budget import area_over_common, aubc
 from askance.metrics.paired import paired
 from askance.report.tables import Row
@@ -34,7 +34,7 @@ def against(lines: Iterable[Mapping[str, Any]], other: str) -> list[Row]:
     """A row an acquisition that shares seeds with ``other``, from lines of one data set and tag; differences in Dice points.
 
     Curves are compared where both have the same budgets; a run that was stopped half way is no pair. Where the lines know
-    the Dice of every volume, a second interval of the AUBC is over seeds and patients (hierarchical bootstrap). Beside the
+    the Dice of every volume, a second interval of the AUBC is over seeds and patients (crossed bootstrap). Beside the
     budget stands what the expert did: the same area over the voxels corrected from the proposals, and over the voxels
     labelled on all slices asked, each over the stretch that both cover, and the corrections as a share of the other's.
     """
@@ -55,8 +55,8 @@ def against(lines: Iterable[Mapping[str, Any]], other: str) -> list[Row]:
 
 
 def _over_patients(lines: Sequence[Mapping[str, Any]], run: str, other: str, seeds: Sequence[int]) -> str:
-    """The difference of the AUBC with its interval over seeds and their patients; nothing from less than two seeds."""
-    areas: dict[str, Groups] = {}
+    """The difference of the AUBC with its interval over seeds and patients; nothing from less than two seeds."""
+    areas: dict[str, dict[str, NDArray[np.float64]]] = {}
     for seed in seeds:
         mine, base = (_areas_by_patient(lines, name, seed) for name in (run, other))
         if mine and mine.keys() == base.keys():
@@ -64,7 +64,7 @@ def _over_patients(lines: Sequence[Mapping[str, Any]], run: str, other: str, see
     if len(areas) < 2:
         return NOTHING
     whole = np.mean([np.mean(np.concatenate(list(of.values()))) for of in areas.values()])
-    low, high = hierarchical_bootstrap(areas, lambda drawn: float(drawn.mean()), np.random.default_rng(0))
+    low, high = crossed_bootstrap(areas, lambda drawn: float(drawn.mean()), np.random.default_rng(0))
     return _interval(float(whole), low, high)
 
 
