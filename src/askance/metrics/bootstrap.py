@@ -53,12 +53,13 @@ def crossed_bootstrap(
         ValueError: no group, or none that holds a value.
     """
     _require_values(groups)
-    seeds, patients = list(groups), sorted({patient for of in groups.values() for patient in of})
+    tables = [{name: np.asarray(rows, np.float64) for name, rows in of.items()} for of in groups.values()]
+    patients = sorted({patient for of in tables for patient in of})
     found = []
     for _ in range(n):
-        drawn = [seeds[place] for place in rng.integers(len(seeds), size=len(seeds))]
+        drawn = [tables[place] for place in rng.integers(len(tables), size=len(tables))]
         names = [patients[place] for place in rng.integers(len(patients), size=len(patients))]
-        parts = [np.asarray(groups[seed][name], np.float64) for seed in drawn for name in names if name in groups[seed]]
+        parts = [of[name] for of in drawn for name in names if name in of]
         found.append(statistic(np.concatenate(parts)) if any(map(len, parts)) else float("nan"))
     return _percentiles(found, level)
 
