@@ -109,4 +109,7 @@ def _volumes(rows: Iterable[Row], measure: str) -> NDArray[np.float64]:
 
 
 def _pearson(pairs: NDArray[np.float64]) -> float:
-    return correlate(pairs[:, 0], pairs[:, 1]).pearson
+    """As ``correlate`` has it, without the ranks and p values, which a thousand resamples don't need."""
+    centred = pairs - pairs.mean(0)
+    scale = np.sqrt((centred**2).sum(0))
+    return float((centred[:, 0] * centred[:, 1]).sum() / scale.prod()) if (scale > 1e-12).all() else float("nan")
