@@ -1,6 +1,7 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -53,6 +54,17 @@ def test_each_slice_says_whose_label_it_holds_and_its_score(asking_study, tmp_pa
         assert 0 <= one["score"] <= 1
         if one["kind"] in ("pseudo", "hold"):
             assert (one["kind"] == "pseudo") == (one["score"] >= limit) == (one["weight"] > 0)
+
+
+def test_where_the_answers_spoke_against_the_model_no_slice_is_called_a_pseudo_label(asking_study, tmp_path, monkeypatch):
+    config, model = asking_study.config, asking_study.store.latest_model()
+    asking_study.store.save_config(config.model_copy(update={"pseudo": config.pseudo.model_copy(update={"threshold": 0.0})}))
+    before = export_nifti(asking_study, tmp_path / "believed")
+    doubted = replace(model, info={**model.info, "belief": {"slices": 3, "dice": 0.3, "holds": False}})
+    monkeypatch.setattr(asking_study.store, "latest_model", lambda: doubted)
+    after = export_nifti(asking_study, tmp_path / "doubted")
+    kinds = [{one["kind"] for case in LEARN for one in slices_of(out, case)} for out in (before, after)]
+    assert [("pseudo" in found, "annotation" in found) for found in kinds] == [(True, True), (False, True)]
 
 
 def test_the_scores_are_those_of_ranking(asking_study, tmp_path):

@@ -273,6 +273,46 @@ def test_a_question_that_follows_at_once_on_another_is_answered_as_its_own(anna:
         assert store.annotation(slice_id) is not None
 
 
+def test_a_held_key_hands_in_one_slice_and_answers_no_question(anna: Visitor, served: Served) -> None:
+    slice_id = str(anna.told("window.askance.slice"))
+    anna.page.keyboard.down("a")
+    second = anna.next_after(slice_id)
+    for _ in range(20):
+        anna.page.keyboard.down("a")  # Playwright says of these that the key repeats
+        anna.page.wait_for_timeout(30)
+    anna.page.keyboard.up("a")
+    assert anna.told("window.askance.slice") == second
+    disc(anna, 9)
+    anna.told("window.askance.setSize(1)")
+    anna.click((2, 2))
+    for _ in range(20):
+        anna.page.keyboard.down("Enter")
+        anna.page.wait_for_timeout(30)
+    anna.page.keyboard.up("Enter")
+    assert anna.told("document.getElementById('dialog').open")
+    with Store.open(served.folder) as store:
+        assert store.annotation(slice_id) is not None
+        assert store.annotation(second) is None
+
+
+def test_accepting_never_drops_what_was_drawn_on_a_neighbour(anna: Visitor, served: Served) -> None:
+    slice_id = anna.told("window.askance.slice")
+    case, axis, _ = parse_slice_id(slice_id)
+    anna.press("ArrowUp")
+    beside = int(anna.told("window.askance.indexOf(window.askance.viewer.current)"))
+    disc(anna, 7)
+    anna.press("x", "a")
+    anna.page.wait_for_timeout(300)
+    assert f"You also drew on slice {beside + 1}" in anna.page.inner_text("#hint")
+    assert anna.told("window.askance.slice") == slice_id
+    anna.press("Enter")
+    anna.until("document.getElementById('dialog').open")
+    anna.press("Enter")
+    anna.until(f"window.askance.slice !== '{slice_id}'", seconds=20)
+    with Store.open(served.folder) as store:
+        assert store.annotation(f"{case}/{axis}/{beside}") is not None
+
+
 def test_a_stroke_on_a_neighbour_is_told_of_and_kept_as_a_version_of_that_slice(anna: Visitor, served: Served) -> None:
     slice_id = anna.told("window.askance.slice")
     case, axis, index = parse_slice_id(slice_id)

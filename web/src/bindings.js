@@ -1,6 +1,6 @@
 // What is on the page from the start: who is signed in, and what each button does.
 import { bindKeys } from './keys.js'
-import { make } from './dialogs.js'
+import { make, refuseHeldKeys } from './dialogs.js'
 import { showAudit, showPeople } from './people.js'
 
 const el = (id) => document.getElementById(id)
@@ -34,6 +34,7 @@ export function bindPage(page) {
   document.addEventListener('click', backToDrawing)
   el('dialog').addEventListener('close', afterDialog)
   bindKeys(page)
+  refuseHeldKeys()
 }
 
 let isMousesDialog = false

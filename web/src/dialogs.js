@@ -13,6 +13,13 @@ export function make(name, attributes = {}, ...children) {
 
 const dialog = () => document.getElementById('dialog')
 
+/** A key that is held answers no question: the browser would press the button that has the focus again and again. */
+export function refuseHeldKeys() {
+  dialog().addEventListener('keydown', (event) => {
+    if (event.repeat && event.key === 'Enter') event.preventDefault()
+  }, { capture: true })
+}
+
 let dismiss = () => {}
 
 /** Show `content` with buttons [text, value, is main, whether it may close]; gives back the chosen value, null for Escape. */

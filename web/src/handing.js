@@ -29,14 +29,21 @@ export class Handing {
     return planes
   }
 
+  /** The other slices of `planes` by name; empty where there are none. */
+  beside(planes) {
+    const others = [...planes.keys()].filter((index) => index !== this.page.seen.header.index)
+    return others.sort((a, b) => a - b).map((index) => `slice ${index + 1}`).join(', ')
+  }
+
   async submit() {
     if (!this.ready) return
     const { page } = this
     const planes = this.planes()
     const asked = page.seen.header.index
     const found = slips(planes.get(asked), page.began, ...page.viewer.planeShape, page.classes)
-    const beside = [...planes.keys()].filter((index) => index !== asked).sort((a, b) => a - b)
-    if (beside.length) found.push(`You also drew on ${beside.map((index) => `slice ${index + 1}`).join(', ')}; that is handed in as well.`)
+    const beside = this.beside(planes)
+    const fate = page.purpose === 'review' ? 'a review does not hand that in' : 'that is handed in as well'
+    if (beside) found.push(`You also drew on ${beside}; ${fate}.`)
     if (found.length) {
       const list = make('ul', {}, ...found.map((one) => make('li', {}, one)))
       if (!(await ask('Hand it in like this?', list, [['Back', false], ['Submit', true, true]]))) return
@@ -49,6 +56,8 @@ export class Handing {
     if (!this.ready) return
     const { page } = this
     const { slice } = page
+    const beside = this.beside(this.planes())
+    if (beside) return page.hint(`You also drew on ${beside}, which accepting would drop: submit with Enter instead.`)
     if (page.purpose === 'review') return this.handIn(() => post('review/accept', { slice }))
     if (!page.seen.sections.proposal) return page.hint('This slice comes without a proposal: draw it.')
     const plane = page.seen.sections.proposal.slice()

@@ -2,6 +2,9 @@
 
 const STEP = 30
 
+// A held key does these once: what it would hand in next nobody has looked at.
+const ONCE = ['Enter', 'a', 's', 'u']
+
 const RANGE_KEYS = /^(Arrow|Home|End|Page)/
 
 /** Whether what is typed belongs to a field or a dialog. A slider keeps its arrows only. */
@@ -54,6 +57,7 @@ export function bindKeys(page) {
     else if (event.key === 'Enter' && /^(BUTTON|SUMMARY|A)$/.test(event.target.tagName)) return
     if (!deed) return
     event.preventDefault()
+    if (event.repeat && ONCE.includes(key)) return
     if (viewer.shape || ['?', 'l'].includes(key)) Promise.resolve(deed()).catch((error) => page.fail(error))
   })
   bindMouse(page)

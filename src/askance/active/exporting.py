@@ -36,7 +36,7 @@ def export_nifti(study: Study, out: Path, model: str | None = None, progress: Pr
     """
     chosen = _something_to_export(study, model)
     with made_whole(out) as draft:
-        for case, finished in finished_cases(study, chosen, study.config.pseudo, progress):
+        for case, finished in finished_cases(study, chosen, _rule(study, None), progress):
             name = f"{case.id}{suffix_of(case.images[0].path)}"
             _write_labels(study, draft / name, finished.labels, case)
             write_json(draft / f"{case.id}.json", {"labels": name, **_provenance(study, chosen, case, finished)})
