@@ -65,7 +65,7 @@ def measured(study: Study, options: argparse.Namespace) -> dict[str, object]:
     ours, theirs = askance_ranking(study, model.id), baal_ranking(study, model.id)
     turns = [(processor_s(ours, cases), processor_s(theirs, cases)) for _ in range(options.rounds)]
     seconds = statistics.median(own for own, _ in turns) / slices
-    pool = len(study.store.slices("learn")) - int(study.store.budget()["labelled"])
+    pool, ranked = len(study.store.slices("learn")) - int(study.store.budget()["labelled"]), ranked_slices(study)
     config = study.config
     return {
         "bench": "ranking_speed",
@@ -75,11 +75,12 @@ def measured(study: Study, options: argparse.Namespace) -> dict[str, object]:
         "seed": config.seed,
         "labelled_slices": study.store.budget()["labelled"],
         "pool_slices": pool,
+        "ranked_slices": ranked,
         "seconds": seconds,
         "baal_seconds": statistics.median(other for _, other in turns) / slices,
         "ratio": statistics.median(own / other for own, other in turns),
         "training_seconds": model.info["seconds"],
-        "share_of_training": seconds * pool / model.info["seconds"],
+        "share_of_training": seconds * ranked / model.info["seconds"],
         "steps": model.info["steps"],
         "views": config.training.views,
         "slices": slices,
@@ -88,6 +89,13 @@ def measured(study: Study, options: argparse.Namespace) -> dict[str, object]:
         "commit": describe_environment()["commit"],
         "default": False,
     }
+
+
+def ranked_slices(study: Study) -> int:
+    """Slices that the last query was chosen among."""
+    query = study.store.queries()[-1]
+    judged = study.store.predictions.of(query.model) if query.model else []
+    return sum(one.triage is not None for one in judged) + len(query.asked)
 
 
 def askance_ranking(study: Study, model: str) -> Callable[[Case], None]:

@@ -32,6 +32,7 @@ def ranking(lines: list[dict[str, Any]]) -> str:
             "baal, 20 passes": f"{1000 * line['baal_seconds']:.0f}",
             "Ratio": figure(line["ratio"]),
             "Pool": str(line["pool_slices"]),
+            "Looked at": str(line.get("ranked_slices", line["pool_slices"])),
             "Steps of the training": str(line["steps"]),
             "Share of its time": f"{100 * line['share_of_training']:.0f} %",
         }

@@ -122,7 +122,9 @@ def train(study: Study, watcher: Watcher | None = None) -> CycleRecord:
 
 
 def rank(study: Study, watcher: Watcher | None = None) -> list[dict[str, Any]]:
-    """Every pool slice as the newest model sees it, the least certain first: ``slice``, ``score``, ``d_raw`` and measures.
+    """The slices that the next query is chosen among as the newest model sees them, the least certain first.
+
+    A row a slice: ``slice``, ``score``, ``d_raw`` and measures. All of the pool where ``budget.ranked`` is 0.
 
     Raises:
         UsageError: no model yet.

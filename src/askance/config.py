@@ -47,7 +47,8 @@ class BudgetConfig(_Section):
     ``base`` is labelled before the first cycle, ``total`` after the last, in ``cycles`` equal queries. ``start`` says how
     the base is chosen: ``spread`` over patients (cold start), ``patients`` (those named in ``patients``, or one drawn by
     seed), ``slices`` (those named in ``slices``), ``random``. ``validation`` slices are drawn at random from learn,
-    answered without a proposal and never trained on; they count.
+    answered without a proposal and never trained on; they count. A query is chosen among ``ranked`` times its slices, in
+    whole cases of the least labelled patients (0: among all of the pool); only those are pseudo-labelled.
     """
 
     base: Annotated[float, Field(ge=0)] = 0.025
@@ -57,6 +58,7 @@ class BudgetConfig(_Section):
     patients: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     validation: Annotated[float, Field(ge=0)] = 0.0
+    ranked: Annotated[int, Field(ge=0)] = 8  # all of a large pool took a quarter of a warm training's time (docs/log.md)
 
     @model_validator(mode="after")
     def _says_which(self) -> BudgetConfig:
@@ -187,7 +189,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "askance": {},
     "paper": {
         "acquisition": "d_raw",
-        "budget": {"start": "patients", "total": 0.3, "cycles": 1},
+        "budget": {"start": "patients", "total": 0.3, "cycles": 1, "ranked": 0},
         "network": {"generator": "pix2pix", "width": 32, "discriminator_width": 32},
         "training": {
             "objective": "cgan",  # L1 learnt nothing on ACDC, cross-entropy alone no thin class (docs/log.md)

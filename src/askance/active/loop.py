@@ -12,11 +12,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from askance.active.acquisition import acquisition
+from askance.active.chance import TRUE_FOREGROUND
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
 from askance.active.querying import ask, ask_base, progress_of, query_size
-from askance.active.ranking import rank_pool
+from askance.active.ranking import rank_pool, slices_to_rank
 from askance.active.study import Study, model_name
 from askance.active.training import train_cycle
 from askance.active.triage import triage
@@ -106,9 +107,13 @@ class Turn:
         """Rank the pool with ``model``, choose the query, and judge what is not asked."""
         store, config = self._study.store, self._study.config
         if store.marked(cycle, "triage") is None:
-            self.rank(cycle, model)
+            looks = bool(self._needs(cycle) - {TRUE_FOREGROUND})  # random asks without: what it asks is ranked afterwards
+            if looks:
+                self.rank(cycle, model)
             with self._timed(cycle, "ask"):
                 query = ask(self._study, cycle, model.id)
+            if not looks:
+                self.rank(cycle, model)
             with self._timed(cycle, "triage"):
                 rest = {one.id for one in self._study.store.slices("learn", {"pool", "skipped"})}
                 ranked = [one for one in store.predictions.of(model.id) if one.slice_id in rest]
@@ -116,17 +121,16 @@ class Turn:
         return ask(self._study, cycle, model.id)
 
     def rank(self, cycle: int, model: Model) -> list[Prediction]:
-        """What ``model`` says of every pool slice, as far as the study's acquisition wants to know.
+        """What ``model`` says of the slices that a query is chosen among, as far as the acquisition wants to know.
 
         Once it was triaged, what stands in the store stays: it is what the query and the pseudo-labels came of.
         """
         if self._study.store.marked(cycle, "triage") is not None:
             return self._study.store.predictions.of(model.id)
-        config = self._study.config
-        needs = acquisition(config.acquisition, progress_of(config.budget, cycle)).needs
         self._study.prepare()
         with self._timed(cycle, "rank"):
-            return rank_pool(self._study, model.id, needs, self._watcher.count)
+            chosen = slices_to_rank(self._study, cycle)
+            return rank_pool(self._study, model.id, self._needs(cycle), self._watcher.count, chosen)
 
     def answer(self, query: Query, expert: Expert) -> None:
         """Take the answers there are.
@@ -151,6 +155,11 @@ class Turn:
                 measured = (self._measuring or measure)(self._study, model.id, self._watcher.count)
             self._study.store.save_cycle(Cycle(cycle, model.id, self._record(cycle, model, measured)))
         return model
+
+    def _needs(self, cycle: int) -> frozenset[str]:
+        """What the study's acquisition wants to know of a slice in ``cycle``."""
+        config = self._study.config
+        return acquisition(config.acquisition, progress_of(config.budget, cycle)).needs
 
     @contextmanager
     def _timed(self, cycle: int, name: str) -> Iterator[None]:

@@ -114,17 +114,19 @@ def _candidates(study: Study, chooser: Acquisition, model: str | None) -> tuple[
     ids = {one.id for one in pool}  # the model may have predicted test slices, too
     predictions = {one.slice_id: one for one in study.store.predictions.of(model) if one.slice_id in ids} if model else {}
     truth = _true_foreground(study, ids) if TRUE_FOREGROUND in chooser.needs else {}
-    candidates = []
-    for one in pool:
-        prediction = predictions.get(one.id)
-        known = (_measures(prediction) if prediction else {}) | truth.get(one.id, {})
-        missing = {name for name in chooser.needs if not given(known, name)}
-        if missing:
-            raise UsageError(
-                f"acquisition {study.config.acquisition!r} needs {sorted(missing)} of {one.id}, which {model or 'no model'} "
-                f"did not give; run `askance rank` first, or choose random or strided"
-            )
-        candidates.append(Candidate(one.id, one.patient, one.case, one.index, _wanted(known, chooser)))
+    measures = {
+        one.id: (_measures(predictions[one.id]) if one.id in predictions else {}) | truth.get(one.id, {}) for one in pool
+    }
+    candidates = [
+        Candidate(one.id, one.patient, one.case, one.index, _wanted(measures[one.id], chooser))
+        for one in pool
+        if all(given(measures[one.id], name) for name in chooser.needs)  # a large pool is looked at in part
+    ]
+    if pool and not candidates:
+        raise UsageError(
+            f"acquisition {study.config.acquisition!r} needs {sorted(chooser.needs)}, which {model or 'no model'} said of "
+            f"no pool slice; run `askance rank` first, or choose random or strided"
+        )
     return candidates, predictions
 
 
@@ -179,7 +181,7 @@ def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
     area = prediction.measures.get("foreground")
     seen = "" if area is None else (f", foreground on {area:.1%} of the slice" if area else ", no foreground predicted")
     place = (
-        f"{worse} of {len(predictions)} pool slices are lower" if worse else f"the lowest of {len(predictions)} pool slices"
+        f"{worse} of {len(predictions)} slices seen are lower" if worse else f"the lowest of {len(predictions)} slices seen"
     )
     unlike = ", unlike the rest of learn" if prediction.measures.get("novelty", 0) > 1 else ""
     return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}{unlike}"

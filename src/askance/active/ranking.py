@@ -1,8 +1,9 @@
-"""Algorithm 1, lines 6 and 8: G and D say what they think of every slice of the pool."""
+"""Algorithm 1, lines 6 and 8: G and D say what they think of the pool, or of as much of it as a query is chosen among."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,27 +11,60 @@ from numpy.typing import NDArray
 
 from askance.active.calibration import FEATURES, LEAN, Calibration
 from askance.active.measures import MEASURES, PLACE, VECTOR_MEASURES, given, measures_of
+from askance.active.querying import query_size
 from askance.active.scores import d_raw, score_maps, slice_scores
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
-from askance.records import Case, Prediction, State, parse_slice_id, slice_id
+from askance.records import Case, Prediction, parse_slice_id, slice_id
 
 #: Ranking always says where it sees foreground and what is new to it, for the reasons in words, and what the score looked
 #: at: answers teach it.
 _ALWAYS = ("foreground", "novelty", *FEATURES)
+_FEWEST = 200  # slices that are looked at whatever the query: a few seconds
+_RANKING_STREAM = 11  # keeps this file's random numbers apart from those of queries and training with the same seed
+
+
+def slices_to_rank(study: Study, cycle: int) -> list[str]:
+    """Ids of what the query of ``cycle`` is chosen among, in whole cases: the least labelled patients' first, else by lot.
+
+    Together they hold ``budget.ranked`` times as many pool slices as are asked, and at least 200; 0: all there are. What is
+    asked already is among them, and skipped slices, which are not asked again but may be pseudo-labelled.
+    """
+    query = study.store.query(cycle)
+    asked = frozenset(query.slice_ids) if query else frozenset[str]()
+    learn = study.store.slices("learn")
+    pool = {one.id for one in study.pool()} | asked
+    usable = {one.id for one in study.store.slices("learn", {"pool", "skipped"})} | asked
+    wanted = max(study.config.budget.ranked * (len(asked) or query_size(study, cycle)), _FEWEST)
+    if study.config.budget.ranked == 0 or len(pool) <= wanted:
+        return [one.id for one in learn if one.id in usable]
+    patients, depths = {one.case: one.patient for one in learn}, Counter(one.case for one in learn if one.id in pool)
+    answered = by_case([one.slice_id for one in study.answers()])
+    labels = Counter({patients[case]: len(indices) for case, indices in answered.items() if case in patients})
+    rng = np.random.default_rng((study.config.seed, _RANKING_STREAM, cycle))
+    lots = dict(zip(sorted(depths), rng.permutation(len(depths))))
+    ordered = sorted(depths, key=lambda case: (labels[patients[case]], lots[case]))
+    before = np.cumsum([0] + [depths[case] for case in ordered])
+    drawn = {case for case, held in zip(ordered, before) if held < wanted}
+    return [one.id for one in learn if one.id in asked or (one.id in usable and one.case in drawn)]
 
 
 def rank_pool(
-    study: Study, model: str, needs: Iterable[str] = (), progress: Callable[[int, int], None] | None = None
+    study: Study,
+    model: str,
+    needs: Iterable[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+    slices: Collection[str] | None = None,
 ) -> list[Prediction]:
-    """Predictions of every pool or skipped slice by ``model``, stored case by case; what is stored is not made again.
+    """Predictions of ``slices`` (None: all of the pool and all skipped ones) by ``model``, and those it has made before.
 
-    A skipped slice is not asked again but may be pseudo-labelled. Where an acquisition wants to know what lies near what,
-    the slices of learn that are labelled are predicted, too.
+    They are stored case by case, and what is stored is not made again. Where an acquisition wants to know what lies near
+    what, the slices of learn that are labelled are predicted, too.
     """
     wanted = [name for name in (*MEASURES, *VECTOR_MEASURES) if name in {*_ALWAYS, *needs}]
-    states: set[State] | None = None if PLACE in wanted else {"pool", "skipped"}
-    ids = [one.id for one in study.store.slices("learn", states)]
+    unlabelled = {one.id for one in study.store.slices("learn", {"pool", "skipped"})} if slices is None else set(slices)
+    labelled = {one.slice_id for one in study.answers()} if PLACE in wanted else set()
+    ids = [one.id for one in study.store.slices("learn") if one.id in unlabelled | labelled]
     pool, done = by_case(ids), _ranked_cases(study, model, set(ids), wanted)
     predictor = None
     for place, (case_id, indices) in enumerate(pool.items()):

@@ -27,7 +27,7 @@ def add_commands(group: Any) -> None:
     study_argument(train)
     json_option(train)
 
-    rank = command(group, "rank", _rank, "what the newest model thinks of every pool slice")
+    rank = command(group, "rank", _rank, "what the newest model thinks of the slices that the next query is chosen among")
     study_argument(rank)
     rank.add_argument("--top", type=int, default=20, metavar="N", help="how many of them to print (20; 0: all)")
     json_option(rank)
