@@ -10,6 +10,7 @@ from askance.volumes.patients import (
     assign_splits,
     divide,
     require_clear_patients,
+    require_patients_to_fold,
     resolve_splits,
 )
 from askance.volumes.tables import read_patients
@@ -92,6 +93,19 @@ def test_without_a_word_on_patients_unclear_ids_are_refused_unless_nothing_is_dr
         divide(found_with(PAIRS), Division(), seed=0)
     assert set(divide(found_with(PAIRS), Division(test_share=0), seed=0)[1].values()) == {"learn"}
     assert divide(found_with(PAIRS, splits={"p01": "learn", "p02": "test", "p03": "learn"}), Division(), seed=0)
+
+
+@pytest.mark.parametrize("splits", [None, {"p01_a": "learn", "p01_b": "learn", "p02_a": "test", "p03_a": "learn"}])
+def test_unclear_ids_are_refused_for_folds_even_where_the_sides_are_named_case_by_case(splits):
+    with pytest.raises(SplitError, match="no folds are drawn"):
+        require_patients_to_fold(found_with(PAIRS, splits=splits), Division(test_share=0))
+
+
+@pytest.mark.parametrize(
+    "division", [Division(each_case=True), Division(splits={"p01": "learn", "p02": "test", "p03": "learn"})]
+)
+def test_patients_that_the_user_or_the_splits_name_can_be_folded(division):
+    require_patients_to_fold(found_with(PAIRS), division)
 
 
 def test_the_data_sets_own_patients_count_as_said():

@@ -18,7 +18,7 @@ from askance.records import Case
 from askance.volumes.dataset import study_cases
 from askance.volumes.found import Found
 from askance.volumes.geometry import default_grid
-from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division
+from askance.volumes.patients import WHAT_THE_DATA_SAYS, Division, require_patients_to_fold
 
 _PIXELS = 128  # more take minutes a training on a CPU
 
@@ -47,8 +47,10 @@ def gather_material(found: Found, wanted: Wanted, progress: Callable[[int, int],
     """The labelled cases of ``found`` in ``wanted.folds`` folds; every file is read and checked.
 
     Raises:
-        DataError: problems in the data set. UsageError: fewer patients than folds, or a grid that cannot be.
+        SplitError: it is not clear who the patients are. DataError: problems in the data set. UsageError: fewer patients
+            than folds, or a grid that cannot be.
     """
+    require_patients_to_fold(found, wanted.division)
     nobody_drawn = replace(wanted.division, test_share=0.0)  # folds are drawn here
     cases, axis = study_cases(found, axis=wanted.axis, division=nobody_drawn, progress=progress)
     used = tuple(case for case in cases if case.label is not None and (wanted.all_sides or case.split == "learn"))

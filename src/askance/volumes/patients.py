@@ -6,7 +6,7 @@ Knows ids alone; tables.py reads what says so.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -85,16 +85,33 @@ def require_clear_patients(found: Found, division: Division) -> None:
     Raises:
         SplitError: a part of the ids, up to a separator, is shared by more than one case but not by all.
     """
-    said = division.pattern is not None or division.table is not None or division.each_case or found.patients is not None
-    if said or division.test_share == 0 or given_splits(found, division) is not None:
+    if division.test_share > 0 and given_splits(found, division) is None:
+        _require_clear(found, division, "no test set is drawn")
+
+
+def require_patients_to_fold(found: Found, division: Division) -> None:
+    """Refuses to draw folds over patients of which nobody says who they are, whether or not a test set is named.
+
+    Raises:
+        SplitError: a part of the ids, up to a separator, is shared by cases that count as several patients, but not by all.
+    """
+    _require_clear(found, division, "no folds are drawn")
+
+
+def _require_clear(found: Found, division: Division, refused: str) -> None:
+    if division.pattern is not None or division.table is not None or division.each_case or found.patients is not None:
         return
-    ids = {case.id for case in found.cases}
-    shared = Counter(prefix for case in ids for prefix in _prefixes(case))
-    suspects = sorted(prefix for prefix, count in shared.items() if 1 < count < len(ids))
+    patients = patients_of(found, division)  # the splits may name some
+    by_prefix: dict[str, set[str]] = defaultdict(set)
+    for case, patient in patients.items():
+        for prefix in _prefixes(case):
+            by_prefix[prefix].add(patient)
+    everyone = set(patients.values())
+    suspects = sorted(prefix for prefix, sharing in by_prefix.items() if 1 < len(sharing) < len(everyone))
     if suspects:
         raise SplitError(
             f"{found.name}: {len(suspects)} beginnings of names are shared by several cases ({some(suspects, 5)}), which "
-            f"may be patients; no test set is drawn that could tear them apart: {_WAY_OUT}"
+            f"may be patients; {refused} that could tear them apart: {_WAY_OUT}"
         )
 
 
