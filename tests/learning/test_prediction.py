@@ -9,7 +9,7 @@ from askance.config import NetworkConfig
 from askance.learning.architecture import Shape, make_networks
 from askance.learning.fields import Box, centred_box, foreground_box
 from askance.learning.novelty import NOVELTY, Novelty, fit
-from askance.learning.prediction import Predictor, Seen
+from askance.learning.prediction import Predictor, Seen, as_trained
 from askance.learning.training import train
 from askance.learning.views import VIEWS
 from askance.networks.generator import UNet
@@ -290,3 +290,9 @@ def test_slices_that_show_nothing_are_looked_at_once(trained, images):
     assert outcome.agreement[3:].tolist() == [1.0, 1.0]
     assert not outcome.information[3:].any()
     np.testing.assert_allclose(outcome.probs[:3], alone.probs, atol=1e-5)
+
+
+def test_auto_is_settled_as_it_was_in_training_and_what_the_user_says_stands():
+    assert as_trained(make_config(precision="auto"), "bf16-mixed").precision == "bf16-mixed"
+    assert as_trained(make_config(precision="32-true"), "bf16-mixed").precision == "32-true"
+    assert as_trained(make_config(precision="auto"), None).precision == "auto"

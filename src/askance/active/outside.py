@@ -27,7 +27,7 @@ from askance.config import StudyConfig, parse
 from askance.errors import FormatError, UsageError
 from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
-from askance.learning.prediction import Outcome, Predictor, Seen
+from askance.learning.prediction import Outcome, Predictor, Seen, as_trained
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like
@@ -100,7 +100,8 @@ def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge]:
     if not isinstance(info.get("config"), dict):
         raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
     config = parse(info["config"], where=str(folder / "model.json"))
-    predictor = Predictor(states, Shape.of(config), config.network, config.training, Seen.from_info(info))
+    training = as_trained(config.training, info.get("precision"))
+    predictor = Predictor(states, Shape.of(config), config.network, training, Seen.from_info(info))
     return predictor, config, Judge(folder.resolve().name, config.preset, Calibration.from_info(info))
 
 

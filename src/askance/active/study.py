@@ -13,7 +13,7 @@ from askance.active.folders import require_unchanged
 from askance.config import StudyConfig
 from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
-from askance.learning.prediction import Predictor, Seen
+from askance.learning.prediction import Predictor, Seen, as_trained
 from askance.learning.semi_supervised import MADE
 from askance.records import SET_ASIDE, Annotation, Case, Slice, parse_slice_id
 from askance.store.store import Store
@@ -96,7 +96,8 @@ class Study:
     def predictor(self, model_id: str) -> Predictor:
         """The networks of a model, ready to predict."""
         states, info = load_weights(self.store.model_folder(model_id))
-        return Predictor(states, self.shape, self.config.network, self.config.training, Seen.from_info(info))
+        training = as_trained(self.config.training, info.get("precision"))
+        return Predictor(states, self.shape, self.config.network, training, Seen.from_info(info))
 
     def made_images(self, model_id: str) -> NDArray[np.float32] | None:
         """Images (N, C, H, W) that a model's imager made in training; None where it has none."""

@@ -23,9 +23,9 @@ from askance.learning.architecture import make_imager
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.novelty import NOVELTY
-from askance.learning.prediction import Predictor, Seen
+from askance.learning.prediction import Predictor, Seen, as_trained
 from askance.learning.semi_supervised import IMAGER, made_images
-from askance.learning.task import States, Step
+from askance.learning.task import States, Step, Trained
 from askance.learning.training import Run, step_count, train
 from askance.records import LabelSet, Model
 from askance.store.database import utc_now
@@ -60,7 +60,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
         seen = seen_in(study, data)
         trained = train(run)
-    states = trained.states | _novelty(study, trained.states, seen) | _made(study, trained.states, run.seed)
+    states = trained.states | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
         "losses": dict(trained.losses),
@@ -122,12 +122,13 @@ def _calibration(study: Study, cycle: int, crossed: Pairs) -> Calibration:
     return fit([*crossed.seen, *seen], [*crossed.dice, *dice])
 
 
-def _novelty(study: Study, networks: States, seen: Seen) -> States:
-    """What tells the model what it has not seen the like of, among ``networks``' states; nothing in preset paper."""
+def _novelty(study: Study, trained: Trained, seen: Seen) -> States:
+    """What tells the model what it has not seen the like of, among its states; nothing in preset paper."""
     if study.config.preset == "paper":
         return {}
     config = study.config
-    usual = usual_in_learn(study, Predictor(networks, study.shape, config.network, config.training, seen))
+    training = as_trained(config.training, trained.precision)
+    usual = usual_in_learn(study, Predictor(trained.states, study.shape, config.network, training, seen))
     return {NOVELTY: usual.state()} if usual else {}
 
 

@@ -87,6 +87,15 @@ class Seen:
         return cls(bool(info.get("one_piece")), Box(*field) if field else None)
 
 
+def as_trained(training: TrainingConfig, precision: str | None) -> TrainingConfig:
+    """``training`` with "auto" settled as it was when the model was trained: it predicts the same wherever it is loaded.
+
+    ``precision``: what its info holds; None: an older model's.
+    """
+    settled = precision is not None and training.precision == "auto"
+    return training.model_copy(update={"precision": precision}) if settled else training
+
+
 class Predictor:
     """G and D, ready to predict slices such as those ``seen`` in the labels."""
 
