@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from askance.metrics.bootstrap import crossed_bootstrap, hierarchical_bootstrap
+from askance.metrics.bootstrap import crossed_bootstrap, hierarchical_bootstrap, mean_interval
 
 
 def test_the_interval_holds_the_mean_and_is_the_same_for_the_same_generator():
@@ -59,3 +59,20 @@ def test_a_patient_whom_a_seed_lacks_is_passed_over_there():
     assert crossed_bootstrap(groups, np.mean, np.random.default_rng(0)) == (1.0, 3.0)
     with pytest.raises(ValueError, match="without a value"):
         crossed_bootstrap({"0": {"a": []}}, np.mean, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("patients", [2, 3, 4, 20])
+def test_a_means_interval_holds_the_truth_as_often_as_it_says_with_few_patients_too(patients):
+    rng, held = np.random.default_rng(0), []
+    for _ in range(400):
+        slices = rng.integers(3, 8, patients)
+        groups = {str(k): 0.8 + rng.normal(0, 0.1) + rng.normal(0, 0.05, n) for k, n in enumerate(slices)}
+        low, high = mean_interval(groups)
+        held.append(low <= 0.8 <= high)
+    assert 0.91 < np.mean(held) < 0.99
+
+
+def test_one_patient_says_nothing_of_the_others():
+    assert mean_interval({"a": [0.7, 0.8], "b": []}) == (-math.inf, math.inf)
+    with pytest.raises(ValueError, match="without a value"):
+        mean_interval({"a": []})

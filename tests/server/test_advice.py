@@ -77,6 +77,20 @@ def test_validation_slices_stand_in_for_test_volumes_and_are_paired() -> None:
     assert advice(estimates([0.60, 0.72, 0.80, 0.86], slices=False))["verdict"] == "go on"
 
 
+def test_validation_slices_are_not_taken_for_what_was_learnt_from() -> None:
+    made = records([0.60, 0.72, 0.80, 0.86])
+    held_out = [{**one, "labelled_slices": one["labelled_slices"] + 15, "validation_slices": 15} for one in made]
+    assert curve_of(held_out) == curve_of(made)
+
+
+def test_volumes_of_one_patient_are_drawn_together() -> None:
+    curve = curve_of(records([0.60, 0.72, 0.80, 0.86], spread=0.05, volumes=8))
+    apart = advice_of(curve, 30, 30)
+    together = advice_of(curve, 30, 30, patients={f"v{k}": f"p{k // 4}" for k in range(8)})
+    assert together["gain"] == apart["gain"]
+    assert together["high"] - together["low"] > apart["high"] - apart["low"]
+
+
 def test_a_used_up_budget_ends_it_whatever_the_curve() -> None:
     told = advice(records([0.60, 0.72, 0.80]), left=0)
     assert (told["verdict"], told["stop"]) == ("used up", True)

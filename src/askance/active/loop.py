@@ -180,6 +180,7 @@ class Turn:
             "model": model.id,
             "acquisition": config.acquisition if cycle else (base.acquisition if base else None),
             "labelled_slices": budget["labelled"],
+            "validation_slices": len(self._study.validation_ids() & {one.slice_id for one in self._study.answers()}),
             "learn_slices": budget["slices"],
             "budget": budget["share"],
             "queried_share": sum(len(query.asked) for query in queries) / max(1, budget["slices"]),

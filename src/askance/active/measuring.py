@@ -14,7 +14,7 @@ from askance.active.ranking import describe, judge_of, predict_case, predicted_l
 from askance.active.scores import score_maps
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
-from askance.metrics.bootstrap import hierarchical_bootstrap
+from askance.metrics.bootstrap import mean_interval
 from askance.metrics.correlation import correlate, mean_absolute_error
 from askance.metrics.dice import dice_per_class, slices_dice
 from askance.records import Case, Prediction, parse_slice_id, slice_id
@@ -92,13 +92,10 @@ def estimate(study: Study, predictor: Predictor) -> dict[str, Any] | None:
                 dice.setdefault(case.patient, {})[name] = value
     if not dice:
         return None
-    rng = np.random.default_rng(study.config.seed)
-    groups = {patient: list(found.values()) for patient, found in dice.items()}
     slices = {name: value for found in dice.values() for name, value in found.items()}
-    low, high = hierarchical_bootstrap(groups, lambda values: float(np.mean(values)), rng)
-    if len(slices) == 1:  # drawn again and again, one slice agrees with itself, and says nothing of the others
-        low, high = 0.0, 1.0
-    return {"dice": float(np.mean(list(slices.values()))), "low": low, "high": high, "n": len(slices), "slices": slices}
+    low, high = mean_interval({patient: list(found.values()) for patient, found in dice.items()})
+    interval = {"low": max(0.0, low), "high": min(1.0, high)}
+    return {"dice": float(np.mean(list(slices.values()))), **interval, "n": len(slices), "slices": slices}
 
 
 def _measure_case(study: Study, predictor: Predictor, model: str, case: Case, witness: Witness | None = None) -> Measured:

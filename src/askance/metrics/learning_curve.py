@@ -7,6 +7,7 @@ after every training, so they are drawn in common: a volume that is hard every t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,12 +36,15 @@ class Gain:
     high: float | None
 
 
-def expected_gain(labelled: ArrayLike, dice: ArrayLike, more: int, rng: np.random.Generator) -> Gain:
+def expected_gain(
+    labelled: ArrayLike, dice: ArrayLike, more: int, rng: np.random.Generator, patients: Sequence[str] | None = None
+) -> Gain:
     """The gain from labelling ``more`` slices after the last training.
 
     ``labelled`` (k,): slices behind each of k >= 2 trainings, rising; ``dice`` (k, m): Dice of m volumes (or slices) after
-    each. The interval comes from drawing the m with replacement, and from noise as large as the points' residuals where
-    three or more trainings leave some; it cannot know what a fit through two points leaves out.
+    each; ``patients`` (m,): whose they are (None: each is another's). The interval comes from drawing the patients with
+    replacement, and from noise as large as the points' residuals where three or more trainings leave some; it cannot know
+    what a fit through two points leaves out.
 
     Raises:
         ValueError: shapes that do not fit, or fewer than two different numbers of slices.
@@ -53,7 +57,8 @@ def expected_gain(labelled: ArrayLike, dice: ArrayLike, more: int, rng: np.rando
     x, at = np.log(slices), np.log([slices[-1], slices[-1] + more])
     errors = _log_error(values.mean(1)[:, None])
     best = float(_gains(x, errors, at)[0])
-    drawn = _draws(x, values, errors, rng)
+    _, owners = np.unique(patients, return_inverse=True) if patients else (None, np.arange(values.shape[1]))
+    drawn = _draws(x, values, owners, errors, rng)
     if drawn is None:
         return Gain(best, None, None)
     low, high = np.quantile(_gains(x, drawn, at), [0.025, 0.975])
@@ -67,13 +72,15 @@ def worth(gain: Gain, trainings: int) -> Worth:
     return "unclear" if gain.low is not None and gain.low <= 0 else "go on"
 
 
-def _draws(x: Floats, values: Floats, errors: Floats, rng: np.random.Generator) -> Floats | None:
+def _draws(x: Floats, values: Floats, owners: NDArray[np.intp], errors: Floats, rng: np.random.Generator) -> Floats | None:
     """(k, draws): log errors as they might have come out; None where there is nothing to draw from."""
-    trainings, units = values.shape
-    if units == 1 and trainings == 2:
+    trainings, patients = len(values), int(owners.max()) + 1
+    if patients == 1 and trainings == 2:
         return None
-    chosen = rng.integers(units, size=(_DRAWS, units))
-    drawn = _log_error(values[:, chosen].mean(2))
+    counts = np.bincount(owners)
+    sums = np.stack([np.bincount(owners, row) for row in values])
+    chosen = rng.integers(patients, size=(_DRAWS, patients))
+    drawn = _log_error(sums[:, chosen].sum(2) / counts[chosen].sum(1))
     if trainings > 2:
         slope, intercept = _fit(x, errors)
         left = errors[:, 0] - (intercept[0] + slope[0] * x)

@@ -20,7 +20,7 @@ Told = Worth | Literal["early", "used up"]
 
 @dataclass(frozen=True)
 class Point:
-    """One training: ``labelled`` slices behind it, its ``dice``, and that of each test volume or validation slice."""
+    """One training: ``labelled`` slices it learnt from, its ``dice``, and that of each test volume or validation slice."""
 
     cycle: int
     labelled: int
@@ -35,10 +35,13 @@ def curve_of(records: Sequence[Mapping[str, Any]]) -> list[Point]:
     return [point for record in records if (point := _point(record)) is not None]
 
 
-def advice_of(curve: Sequence[Point], left: int, more: int, seed: int = 0) -> dict[str, Any]:
+def advice_of(
+    curve: Sequence[Point], left: int, more: int, seed: int = 0, patients: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """``gain`` with ``low`` and ``high``, a ``verdict``, whether to ``stop``, one plain ``sentence``, and ``how``.
 
-    ``more`` slices are asked now or next; ``left``: slices of the budget that are not labelled yet.
+    ``more`` slices are asked now or next; ``left``: slices of the budget that are not labelled yet; ``patients``: whose each
+    case is (None: each is another's).
     """
     curve = _rising(curve)
     if left == 0:
@@ -47,7 +50,8 @@ def advice_of(curve: Sequence[Point], left: int, more: int, seed: int = 0) -> di
         return _told(None, "early", "It takes two trainings to tell what more labels are worth.", "")
     units = sorted(set.intersection(*(set(point.units) for point in curve)))
     dice = [[point.units[one] for one in units] or [point.dice] for point in curve]
-    gain = expected_gain([point.labelled for point in curve], dice, more, np.random.default_rng(seed))
+    owners = [(patients or {}).get(one.partition("/")[0], one) for one in units] or None
+    gain = expected_gain([point.labelled for point in curve], dice, more, np.random.default_rng(seed), owners)
     verdict = worth(gain, len(curve))
     return _told(gain, verdict, _sentence(gain, verdict, more, len(curve)), _how(curve, len(units)))
 
@@ -64,7 +68,8 @@ def _point(record: Mapping[str, Any]) -> Point | None:
 
 
 def _where(record: Mapping[str, Any]) -> tuple[int, int, float]:
-    return int(record["cycle"]), int(record["labelled_slices"]), float(record["budget"])
+    taught = int(record["labelled_slices"]) - int(record.get("validation_slices", 0))  # an older record has none
+    return int(record["cycle"]), taught, float(record["budget"])
 
 
 def _mean(by_class: Mapping[str, float | None]) -> float | None:
@@ -100,7 +105,7 @@ def _how(curve: Sequence[Point], units: int) -> str:
     number = f"{units} {last.measured_on}{'' if units == 1 else 's'}" if units else "one figure a training"
     return (
         f"Fit of error = a·n^(−b) to 1 − Dice after {len(curve)} trainings, n labelled slices, measured on {number}. "
-        f"The interval comes from drawing those anew 2,000 times"
+        f"The interval comes from drawing their patients anew 2,000 times"
         f"{' and from the points’ distance to the curve' if len(curve) > 2 else ''}."
     )
 

@@ -64,6 +64,7 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
     seconds = store.desk.seconds_per_slice(user.name)
     cycles, left = store.cycles(), _left_to_ask(store, budget)
     curve, trained = curve_of([cycle.record for cycle in cycles]), max((cycle.number for cycle in cycles), default=-1)
+    more, patients = _next_size(store, left, counts, trained), {case.id: case.patient for case in store.cases()}
     newest = jobs.newest()
     return {
         "counts": counts,
@@ -75,7 +76,7 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
         "budget": budget,
         "agreement": _agreement(store),
         "curve": [{key: getattr(point, key) for key in ("cycle", "labelled", "budget", "dice")} for point in curve],
-        "advice": advice_of(curve, left, _next_size(store, left, counts, trained), store.config.seed),
+        "advice": advice_of(curve, left, more, store.config.seed, patients),
         "job": as_told(newest) if newest else None,
     }
 
