@@ -1,8 +1,8 @@
 """Intervals that respect where the numbers come from: slices of one patient are not independent, nor are one seed's.
 
-Sources: Liang, Zeger 1986, "Longitudinal data analysis using generalized linear models", for a mean over patients; Saravanan,
-Berman, Sober 2020, "Application of the hierarchical bootstrap to multi-level data"; Owen 2007, "The pigeonhole bootstrap",
-for seeds that all see the same patients.
+Sources: Liang, Zeger 1986, "Longitudinal data analysis using generalized linear models", for a mean over patients;
+Saravanan, Berman, Sober 2020, "Application of the hierarchical bootstrap to multi-level data"; Owen 2007, "The pigeonhole
+bootstrap", for seeds that all see the same patients.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def mean_interval(groups: Mapping[str, ArrayLike], level: float = 0.95) -> tuple
     """Interval (low, high) of the mean of all values, (m,) a patient, by Student's t over the patients.
 
     For few patients, where a bootstrap is too narrow: with two, three, four of them it holds the truth 62, 73, 79 times in
-    a hundred, this one 94, 96, 96 times (patients 0.1 apart, ten slices 0.05 apart in each). Without end, (-inf, inf), for one patient, who says nothing of the others.
+    a hundred, this one 94, 96, 96 times (patients 0.1 apart, ten slices 0.05 apart in each). Without end, (-inf, inf), for
+    one patient, who says nothing of the others.
 
     Raises:
         ValueError: no group, or none that holds a value.
