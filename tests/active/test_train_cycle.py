@@ -9,7 +9,7 @@ from askance.active.loop import collaborate
 from askance.api import report
 from askance.records import IGNORE, parse_slice_id
 from askance.store.store import Store
-from made_studies import TINY, make_study, write_dataset
+from made_studies import TINY, advance, answer, make_study, write_dataset
 
 
 def _trained_on(folder, monkeypatch, **pseudo):
@@ -77,3 +77,27 @@ def test_a_semi_supervised_study_learns_from_the_rest_of_learn_and_shows_what_it
         page = report(study).read_text(encoding="utf-8")
     assert "Images made in training" in page
     assert "16 images that the generator of images made from noise" in page
+
+
+def test_what_is_found_unreadable_is_not_learnt_from_unlabelled_and_a_killed_training_begins_again(tmp_path, monkeypatch):
+    given = []
+
+    def killed(run):
+        given.append((set(run.data.unlabelled), run.fingerprint))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", killed)
+    souly = {**TINY["training"], "objective": "souly"}
+    data = write_dataset(tmp_path / "data", labelled=("p4",))
+    with make_study(tmp_path / "study", data, training=souly, expert="human") as study:
+        advance(study)
+        spoilt, *base = study.store.queries()[0].slice_ids
+        answer(study, base)
+        for state in ("skipped", "skipped", "unreadable"):
+            study.store.set_aside(spoilt, state, "stripes", "anna")
+            with pytest.raises(KeyboardInterrupt):
+                collaborate(study, expert_of(study))
+    (skipped, before), again, (unreadable, after) = given
+    assert again == (skipped, before)
+    assert skipped - unreadable == {spoilt}
+    assert before != after

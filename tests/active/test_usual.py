@@ -116,6 +116,21 @@ def test_what_is_usual_is_the_same_when_the_training_is_made_again(study_folder,
     assert all((made[key] == kept[key]).all() for key in kept)
 
 
+def test_a_slice_that_is_unreadable_says_nothing_of_what_is_usual(asking_study, monkeypatch):
+    looked_at = []
+    images_of = asking_study.cache.images_of
+
+    def noted(case_id, indices):
+        looked_at.extend(f"{case_id}/2/{index}" for index in indices)
+        return images_of(case_id, indices)
+
+    monkeypatch.setattr(asking_study.cache, "images_of", noted)
+    spoilt = asking_study.store.queries()[-1].slice_ids[0]
+    asking_study.store.set_aside(spoilt, "unreadable", "stripes", "anna")
+    usual_in_learn(asking_study, asking_study.predictor("cycle-000"))
+    assert set(looked_at) == {one.id for one in asking_study.store.slices("learn")} - {spoilt}
+
+
 def test_preset_paper_does_without(dataset, tmp_path):
     folder = trained(tmp_path / "paper", dataset, preset="paper")
     assert NOVELTY not in load_weights(folder / "models" / "cycle-001")[0]

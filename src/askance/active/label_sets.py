@@ -78,7 +78,7 @@ def _along(study: Study, name: str) -> float:
 def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
     """The label set on the working grid, in memory-mapped files while it is needed: a pool may not fit in memory.
 
-    Where the objective learns from slices without label, all of learn outside the label set comes with it.
+    Where the objective learns from slices without label, all that is readable of learn outside the label set comes with it.
     """
     unlabelled, entries = _unlabelled(study, label_set), label_set.entries
     ids = tuple(entry.slice_id for entry in entries)
@@ -118,11 +118,11 @@ def _patches(study: Study, entries: Sequence[LabelEntry]) -> tuple[int, int]:
 
 
 def _unlabelled(study: Study, label_set: LabelSet) -> tuple[str, ...]:
-    """Slices of learn outside the label set and the validation, if the objective reads such; the same after a kill."""
+    """Readable slices of learn outside the label set and the validation, if the objective reads such."""
     if not learns_from_unlabelled(study.config.training):
         return ()
     taken = {entry.slice_id for entry in label_set.entries} | study.validation_ids()
-    return tuple(sorted(one.id for one in study.store.slices("learn") if one.id not in taken))
+    return tuple(sorted(one.id for one in study.readable() if one.id not in taken))
 
 
 def _extents(study: Study, slice_ids: Sequence[str]) -> NDArray[np.int64]:

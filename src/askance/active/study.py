@@ -113,6 +113,11 @@ class Study:
         """The slices of learn that carry no expert label now and may be asked."""
         return self.store.slices("learn", {"pool"})
 
+    def readable(self) -> list[Slice]:
+        """The slices of learn, labelled or not, that nobody found unreadable: their images may be learnt from."""
+        states = self.store.states()
+        return [one for one in self.store.slices("learn") if states[one.id] != "unreadable"]
+
     def validation_ids(self) -> set[str]:
         """Slices drawn for the study's unassisted validation: answered, counted, never trained on."""
         return {asked.slice_id for query in self.store.queries() for asked in query.asked if asked.role == "validation"}

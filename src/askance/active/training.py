@@ -159,7 +159,8 @@ def _run(
 ) -> Run:
     config = study.config
     steps = step_count(int((~data.pseudo).sum()), config.training, warm=start.parent is not None)
-    settings = json.dumps([config.model_dump(mode="json"), label_set.id, cycle, start.parent, steps], sort_keys=True)
+    learnt = [config.model_dump(mode="json"), label_set.id, data.unlabelled, cycle, start.parent, steps]
+    settings = json.dumps(learnt, sort_keys=True)
     return Run(
         data=data,
         source=study.cache,

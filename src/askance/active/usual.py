@@ -13,8 +13,8 @@ _LOOKED_AT = 400  # slices of learn, labelled or not, that tell what is usual
 
 
 def usual_in_learn(study: Study, predictor: Predictor) -> Novelty | None:
-    """What a sample of the slices of learn shows to be usual; None where they are too few, or of one patient."""
-    ids = sorted(one.id for one in study.store.slices("learn"))
+    """What a sample of learn's readable slices shows to be usual; None where they are too few, or of one patient."""
+    ids = sorted(one.id for one in study.readable())
     traits, patients = [], []
     chosen = np.random.default_rng(0).permutation(len(ids))[:_LOOKED_AT]  # every n-th could meet the same level of each
     for case_id, indices in by_case([ids[place] for place in sorted(chosen)]).items():
