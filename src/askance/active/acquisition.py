@@ -72,6 +72,11 @@ def _by_name(name: str) -> Acquisition:
     return made
 
 
+def goes_by_model(needs: frozenset[str]) -> bool:
+    """Whether what an acquisition ``needs`` to know of a slice is said by a model, and not by chance or the truth alone."""
+    return bool(needs - {TRUE_FOREGROUND})
+
+
 def require_answer_to(config: StudyConfig, name: str) -> None:
     """Nothing, unless the acquisition called ``name`` needs what models of ``config`` cannot say.
 

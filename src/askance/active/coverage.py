@@ -69,6 +69,6 @@ def _places(slices: Iterable[Candidate]) -> dict[str, list[int]]:
 
 
 def _worth(one: Candidate, taken: Mapping[str, Sequence[int]], depths: Mapping[str, int]) -> float:
-    """Logarithm of its doubt times the way to the nearest ``taken`` slice; in a case without any that is half its depth."""
+    """Logarithm of its doubt times the way to the nearest ``taken`` slice; in a case without any, half its candidates."""
     away = min((abs(one.index - index) for index in taken[one.case]), default=depths[one.case] / 2)
     return math.log(max(1 - one.measures["score"], _LEAST_DOUBT)) + math.log(max(away, 0.5))

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
-from askance.active.acquisition import acquisition
-from askance.active.chance import TRUE_FOREGROUND
+from askance.active.acquisition import acquisition, goes_by_model
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.experts import Expert, accept_given
 from askance.active.measuring import measure
@@ -107,7 +106,7 @@ class Turn:
         """Rank the pool with ``model``, choose the query, and judge what is not asked."""
         store, config = self._study.store, self._study.config
         if store.marked(cycle, "triage") is None:
-            looks = bool(self._needs(cycle) - {TRUE_FOREGROUND})  # random asks without: what it asks is ranked afterwards
+            looks = goes_by_model(self._needs(cycle))  # what is asked without a look is looked at afterwards
             if looks:
                 self.rank(cycle, model)
             with self._timed(cycle, "ask"):

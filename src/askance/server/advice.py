@@ -50,7 +50,7 @@ def advice_of(
         return _told(None, "early", "It takes two trainings to tell what more labels are worth.", "")
     units = sorted(set.intersection(*(set(point.units) for point in curve)))
     dice = [[point.units[one] for one in units] or [point.dice] for point in curve]
-    owners = [(patients or {}).get(one.partition("/")[0], one) for one in units] or None
+    owners = [(patients or {}).get(one.partition("/")[0], one) for one in units] or None  # of CASE, or of CASE/AXIS/INDEX
     gain = expected_gain([point.labelled for point in curve], dice, more, np.random.default_rng(seed), owners)
     verdict = worth(gain, len(curve))
     return _told(gain, verdict, _sentence(gain, verdict, more, len(curve)), _how(curve, len(units)))
