@@ -15,7 +15,9 @@ from askance.active.ranking import rank_pool, slices_to_rank
 from askance.active.study import Study, by_case
 from askance.errors import UsageError
 from askance.records import parse_slice_id
-from made_studies import answer, make_study
+from askance.volumes.layouts import find_dataset
+from askance.volumes.patients import Division
+from made_studies import TINY, answer, make_study
 
 BUDGET: dict[str, Any] = {"base": 2, "total": 6, "cycles": 2, "ranked": 2}
 START: dict[str, Any] = {"start": "slices", "slices": ["p1/2/1", "p2/2/2"]}
@@ -42,6 +44,20 @@ def cases(slice_ids: list[str]) -> list[str]:
 def test_the_patient_without_a_label_is_looked_at_first_and_whole(waiting: Study) -> None:
     change(waiting)
     assert slices_to_rank(waiting, 1) == [f"p3/2/{index}" for index in range(6)]
+
+
+def test_a_patients_labels_count_in_all_of_its_cases(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "_FEWEST", 1)
+    patients = {"p1": "twice", "p2": "twice", "p3": "once", "p4": "other"}
+    asked = {"base": 4, "total": 8, "slices": ["p1/2/1", "p1/2/3", "p2/2/2", "p3/2/1", "p3/2/3"], "cycles": 0}
+    settings = {**TINY, "expert": "simulated", "budget": {**BUDGET, **START, **asked}}
+    division = Division(table=patients)
+    with api.init(tmp_path / "study", find_dataset(tiny_dataset), division=division, settings=settings) as study:
+        api.run(study)
+        change(study, {"total": 6})
+        assert cases(slices_to_rank(study, 1)) == ["p3"], "two labels, the other patient has three in two cases"
 
 
 def test_more_are_looked_at_where_more_are_asked_or_wanted(waiting: Study) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,15 +38,20 @@ def slices_to_rank(study: Study, cycle: int) -> list[str]:
     wanted = max(study.config.budget.ranked * (len(asked) or query_size(study, cycle)), _FEWEST)
     if study.config.budget.ranked == 0 or len(pool) <= wanted:
         return [one.id for one in learn if one.id in usable]
-    patients, depths = {one.case: one.patient for one in learn}, Counter(one.case for one in learn if one.id in pool)
+    drawn = _least_labelled(study, cycle, Counter(one.case for one in learn if one.id in pool), wanted)
+    return [one.id for one in learn if one.id in asked or (one.id in usable and one.case in drawn)]
+
+
+def _least_labelled(study: Study, cycle: int, depths: Mapping[str, int], wanted: int) -> set[str]:
+    """Of the cases that hold so many pool slices each, as many as hold ``wanted`` together."""
+    patients = {case.id: case.patient for case in study.store.cases("learn")}
     answered = by_case([one.slice_id for one in study.answers()])
-    labels = Counter({patients[case]: len(indices) for case, indices in answered.items() if case in patients})
+    labels = Counter(patients[case] for case, indices in answered.items() if case in patients for _ in indices)
     rng = np.random.default_rng((study.config.seed, _RANKING_STREAM, cycle))
     lots = dict(zip(sorted(depths), rng.permutation(len(depths))))
     ordered = sorted(depths, key=lambda case: (labels[patients[case]], lots[case]))
     before = np.cumsum([0] + [depths[case] for case in ordered])
-    drawn = {case for case, held in zip(ordered, before) if held < wanted}
-    return [one.id for one in learn if one.id in asked or (one.id in usable and one.case in drawn)]
+    return {case for case, held in zip(ordered, before) if held < wanted}
 
 
 def rank_pool(
