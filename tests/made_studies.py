@@ -7,12 +7,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
 from askance.active.study import Study, by_case
 from askance.api import init
 from askance.errors import WaitingForExpert
+from askance.store.store import Store
 from askance.volumes.layouts import find_dataset
 
 REAL = Path(os.environ.get("ASKANCE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -86,6 +88,12 @@ def answer(study: Study, slice_ids: list[str], author: str = "anna") -> None:
         for index in indices:
             labels = np.ascontiguousarray(truth_of(case)[:, :, index])
             study.store.save_answer(f"{case}/2/{index}", labels, author)
+
+
+def let_lapse(store: Store) -> None:
+    """All leases are overdue, as if nobody had given a sign of life."""
+    with store._database.writing() as connection:
+        connection.execute(sa.text("UPDATE leases SET expires_at = '2000' WHERE ended IS NULL"))
 
 
 def advance(study: Study) -> None:

@@ -113,7 +113,7 @@ class AccessError(AskanceError):
 
 
 class LeaseError(AskanceError):
-    """The slice is not in this person's hands. ``kind``: lapsed, other_tab, taken or never."""
+    """The slice is not in this person's hands. ``kind``: lapsed, other_tab, taken, answered or never."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

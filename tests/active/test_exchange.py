@@ -253,6 +253,30 @@ def test_a_later_correction_is_not_put_back_by_the_folder(asking_study, folder):
     np.testing.assert_array_equal(asking_study.store.read_annotation(asking_study.store.annotation(name)), better)
 
 
+def test_an_older_drawing_that_is_put_back_into_the_folder_is_an_answer_again(asking_study, folder):
+    name = rows_of(folder)[0]["slice_id"]
+    case, _, index = parse_slice_id(name)
+    draw_truth(folder, name)
+    file = next(folder.glob(f"{case}_labels*"))
+    older = file.read_bytes()
+    mark(folder, "done")
+    read_answers(asking_study, folder, "anna")
+    edit(folder, case, lambda labels: labels.__setitem__((..., index), 1))
+    read_answers(asking_study, folder, "anna")
+    file.write_bytes(older)
+    for _ in range(2):
+        read_answers(asking_study, folder, "anna")
+        versions = [one for one in asking_study.store.annotations(latest=False) if one.slice_id == name]
+        first, second, third = (
+            asking_study.store.read_annotation(one) for one in sorted(versions, key=lambda one: one.version)
+        )
+        assert (first == third).all()
+        assert (first != second).any()
+    (folder / "taken.json").write_text("[1]")
+    read_answers(asking_study, folder, "anna")
+    assert len([one for one in asking_study.store.annotations(latest=False) if one.slice_id == name]) == 3
+
+
 def test_an_untouched_proposal_is_only_taken_when_it_is_said_to_be_right(asking_study, folder):
     name, before = rows_of(folder)[0]["slice_id"], snapshot(asking_study)
     mark(folder, "done")

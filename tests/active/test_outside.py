@@ -78,6 +78,18 @@ def test_other_formats_go_out_as_they_came_in(model, scan, tmp_path):
     np.testing.assert_array_equal(labels[1], labels[2])
 
 
+def test_a_volume_stored_otherwise_than_what_was_learnt_from_is_warned_of(model, scan, tmp_path, caplog):
+    predict_files(model, [scan], tmp_path / "as it was")
+    assert not caplog.records
+    turned = nib.load(scan).slicer[::-1]
+    nib.save(turned, tmp_path / "turned.nii.gz")
+    predict_files(model, [tmp_path / "turned.nii.gz"], tmp_path / "out")
+    (record,) = caplog.records
+    code = "".join(nib.aff2axcodes(turned.affine))
+    assert f"case turned is stored as {code}" in record.getMessage()
+    np.testing.assert_array_equal(nib.load(tmp_path / "out" / "turned.nii.gz").affine, turned.affine)
+
+
 def test_what_lies_beyond_the_grid_is_background_and_its_share_is_told(model, tmp_path):
     wide = np.zeros((96, 32, 2))
     wide[36:60, :, :] = truth_of("p4")[..., :2] * 60.0

@@ -51,6 +51,16 @@ def test_each_patch_of_a_pseudo_label_weighs_its_own_score_and_an_annotation_is_
     assert (np.ptp(weights[pseudo], axis=(1, 2)) > 0).any() == (power > 0)
 
 
+def test_what_a_killed_training_left_in_the_cache_goes_and_nothing_of_the_next_stays(tmp_path):
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated") as study:
+        left = study.store.folder / "cache" / "training" / "labels.npy"
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"of a killed training")
+        advance(study)
+        assert study.store.models()
+        assert not left.parent.exists()
+
+
 def test_pseudo_labels_have_the_part_of_batches_and_steps_that_the_study_says(tmp_path, monkeypatch):
     given = []
     train = training.train

@@ -133,7 +133,11 @@ def test_an_experiment_that_breaks_goes_on_and_gives_the_same_lines(tmp_path, da
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             run(material, plan, Results(tmp_path / "b.jsonl"), Here())
+    shares = [material.folder_of(trial) for stage in plan.stages() for trial in stage if not trial.is_base]
+    begun = next(folder for folder in shares if folder.exists())
+    half_made = begun.rename(begun.with_name(f".{begun.name}-1"))  # as a kill leaves it
     broken = run(material, plan, Results(tmp_path / "b.jsonl"), Here())
+    assert not half_made.exists()
     same = ("trial", "dice", "volumes", "slices", "budget", "correlation")
     assert [{key: line[key] for key in same} for line in broken] == [{key: line[key] for key in same} for line in whole]
 

@@ -211,6 +211,11 @@ def test_other_strategies_and_images(served: Served, tmp_path: Path) -> None:
     assert requests.delete(f"{url}/datastore/label", params={"id": "p9"}, timeout=9).status_code == 403
     noted = requests.put(f"{url}/datastore/updatelabelinfo", params={"label": "p9"}, data={"params": '{"a": 1}'}, timeout=9)
     assert noted.status_code == 200
+    for params in ('{"a": "\\ud800"}', '{"a": NaN}', '{"a": ', "[1]"):
+        data = {"params": params}
+        assert (
+            requests.put(f"{url}/datastore/updatelabelinfo", params={"label": "p9"}, data=data, timeout=9).status_code == 422
+        )
     assert requests.get(f"{url}/datastore/label/info", params={"label": "p9"}, timeout=9).json() == {"a": 1}
 
 

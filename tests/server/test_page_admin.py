@@ -93,6 +93,8 @@ def test_an_admin_settles_what_two_readers_disagree_on(browser: Browser, asking_
         for key, wanted in (("1", labels[0]), ("2", labels[1]), ("3", np.where(labels[0] != labels[1], 255, 0))):
             ada.press(key)
             assert (ada.labels() == wanted.T).all()
+        ada.told("window.askance.reload()")
+        assert (ada.labels() == np.where(labels[0] != labels[1], 255, 0).T).all(), "what was looked at is shown again"
         ada.click((20, 28))
         ada.press("Enter", "a")
         assert (ada.labels() == np.where(labels[0] != labels[1], 255, 0).T).all(), "nothing is drawn or handed in here"

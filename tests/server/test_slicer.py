@@ -17,7 +17,7 @@ from askance.active.study import Study
 from askance.records import parse_slice_id
 from askance.server.app import create_app
 from askance.store.store import Store
-from made_studies import AFFINE, truth_of
+from made_studies import AFFINE, let_lapse, truth_of
 
 
 def ask(person: Person, method: str, path: str, **more: Any) -> Any:
@@ -101,6 +101,42 @@ def test_a_proposal_in_hand_that_comes_back_as_it_was_is_approved(asking_study: 
         assert told["slices"] == shown
         assert told["left_out"] == [one for one in asked if one not in shown]
         assert {people.store.state(one) for one in shown} == {"accepted"}
+
+
+def test_what_a_drawing_that_began_from_nothing_leaves_empty_is_no_answer(asking_study: Study) -> None:
+    with people_at(asking_study.store.folder, second_reader=0.0) as people:
+        case, asked = _asked(people)
+        people.store.desk.take_case(case, "anna", "slicer")
+        shown = labels_of(people.anna, case)
+        drawn, *rest = (parse_slice_id(one)[2] for one in asked if shown[..., parse_slice_id(one)[2]].any())
+        assert rest, "more is proposed than is drawn"
+        volume = np.zeros_like(shown)
+        volume[2:9, 2:9, drawn] = 1
+        told = put_label(people.anna, case, volume).json()
+        assert [parse_slice_id(one)[2] for one in told["slices"]] == [drawn]
+        erased = shown.copy()
+        erased[..., drawn] = volume[..., drawn]
+        erased[..., rest[0]] = 0
+        others = [index for index in range(shown.shape[2]) if index not in (drawn, rest[0]) and shown[..., index].any()]
+        assert others, "what comes back as it was says that the drawing began from the proposal"
+        told = put_label(people.anna, case, erased).json()
+        assert rest[0] in [parse_slice_id(one)[2] for one in told["slices"]]
+
+
+def test_what_is_drawn_comes_late_and_is_kept_as_it_is_on_the_page(asking_study: Study) -> None:
+    with people_at(asking_study.store.folder, second_reader=0.0) as people:
+        case, asked = _asked(people)
+        held = people.store.desk.take_case(case, "anna", "slicer")
+        volume = labels_of(people.anna, case)
+        let_lapse(people.store)
+        assert people.store.desk.lapse() == len(held)
+        assert people.store.desk.take_case(case, "ben", "t") == held, "somebody else has them now"
+        index = parse_slice_id(asked[0])[2]
+        volume[0, 0, index] = 2 - volume[0, 0, index] % 2
+        assert put_label(people.anna, case, volume).json()["slices"] == asked[:1]
+        found = {one: people.store.annotation(one) for one in asked}
+        assert [one for one, annotation in found.items() if annotation] == asked[:1]
+        assert people.store.state(asked[0]) == "leased", "it is Ben's still"
 
 
 def test_an_image_that_is_sent_is_found_from_every_folder(

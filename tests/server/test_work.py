@@ -83,6 +83,18 @@ def test_drafts_come_back_after_a_reload_with_what_was_drawn_beside(people: Peop
     assert people.store.desk.draft(slice_id, "anna") == {}
 
 
+def test_a_draft_is_shown_after_its_time_was_over_and_whoever_has_the_slice_then(people: People) -> None:
+    slice_id = people.anna.next()
+    index = index_of(slice_id)
+    people.anna.send("draft", slice_id, {index: np.full((24, 32), 2, np.uint8)}, "PUT")
+    people.anna.post("give_back", slice=slice_id)
+    for _ in range(2):
+        header, sections = people.anna.view(slice_id, reach=0)
+        assert (header["drafts"], set(sections["labels"])) == ([index], {2})
+        assert people.ben.next() == slice_id
+    assert people.ben.view(slice_id)[0]["drafts"] == [], "nobody else sees it"
+
+
 def test_two_experts_work_on_different_slices_until_the_query_is_done(people: People) -> None:
     seen = []
     while True:

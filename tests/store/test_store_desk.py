@@ -13,6 +13,7 @@ from askance.store.answers import Answer
 from askance.store.handing_in import Handing
 from askance.store.queue import Wanted, choose, wants_second
 from askance.store.store import Store
+from made_studies import let_lapse
 from postgres_server import NewDatabase
 
 AT_ONCE = 1e-9  # days: a link that is over when it is given
@@ -48,11 +49,6 @@ def change(store: Store, statement: str) -> None:
     """Past all doors."""
     with store._database.writing() as connection:
         connection.execute(sa.text(statement))
-
-
-def forget(store: Store) -> None:
-    """All leases lapse, as if their time was over."""
-    change(store, "UPDATE leases SET expires_at = '2000' WHERE ended IS NULL")
 
 
 def test_a_token_is_known_until_it_is_revoked_or_expires(asked: Store) -> None:
@@ -120,7 +116,7 @@ def test_another_tab_of_the_same_person_is_told_and_may_take_over(asked: Store) 
 
 def test_a_lapsed_lease_goes_back_and_its_draft_and_answer_are_kept(asked: Store) -> None:
     slice_id = taken(asked, "anna")
-    forget(asked)
+    let_lapse(asked)
     assert taken(asked, "ben") == slice_id
     asked.desk.save_draft(slice_id, "anna", "t", {0: labels(3)})
     assert np.array_equal(asked.desk.draft(slice_id, "anna")[0], labels(3))
@@ -131,9 +127,19 @@ def test_a_lapsed_lease_goes_back_and_its_draft_and_answer_are_kept(asked: Store
     assert np.array_equal(asked.read_annotation(versions[-1]), labels(1))
 
 
+def test_of_what_lapsed_a_slice_that_was_begun_comes_first_to_who_began_it(asked: Store) -> None:
+    first, begun = taken(asked, "anna"), taken(asked, "anna", ahead=True)
+    asked.desk.save_draft(begun, "anna", "t", {0: labels(3)})
+    let_lapse(asked)
+    assert taken(asked, "ben") == first, "a draft of anna's changes nothing for others"
+    asked.desk.give_back(first, "ben", "t")
+    assert taken(asked, "anna") == begun
+    assert np.array_equal(asked.desk.draft(begun, "anna")[0], labels(3))
+
+
 def test_a_late_answer_stands_where_nobody_else_answered(asked: Store) -> None:
     slice_id = taken(asked, "anna")
-    forget(asked)
+    let_lapse(asked)
     asked.desk.next("ben", "t")
     asked.desk.give_back(slice_id, "ben", "t")
     assert submit(asked, "anna", slice_id) == "accepted"
@@ -149,7 +155,7 @@ def test_an_answer_can_be_reopened_and_lapses_back(asked: Store) -> None:
     submit(asked, "anna", slice_id, 1)
     asked.desk.reopen(slice_id, "anna", "t")
     assert asked.state(slice_id) == "leased"
-    forget(asked)
+    let_lapse(asked)
     taken(asked, "ben")
     assert asked.state(slice_id) == "accepted"
     asked.desk.reopen(slice_id, "anna", "t")
@@ -224,7 +230,7 @@ def test_nobody_reviews_what_was_given_to_them_to_read(tmp_path: Path, new_datab
         assert (given.lease.slice_id, given.lease.purpose) == (second, "second")
         for review in (
             lambda: store.desk.accept(second, "rita", "t"),
-            lambda: store.desk.correct(Answer(second, labels(9), "rita"), "t", None),
+            lambda: store.desk.correct(Handing("rita", "t", Answer(second, labels(9), "rita"))),
         ):
             with pytest.raises(LeaseError, match="to read, not to review"):
                 review()
@@ -278,9 +284,55 @@ def test_a_reviewer_accepts_or_corrects_what_others_answered(tmp_path: Path, new
         store.desk.give_back(left.lease.slice_id, "rita", "t")
         second = store.desk.next_review("ben", "t")
         assert second is not None, "what a reviewer gave back is another's to review"
-        store.desk.correct(Answer(second.lease.slice_id, labels(9), "ben"), "t", 0.7)
+        store.desk.correct(Handing("ben", "t", Answer(second.lease.slice_id, labels(9), "ben"), dice=0.7))
         assert {store.state(one.lease.slice_id) for one in (first, second)} == {"accepted"}
         assert [one.kind for one in store.desk.reviews()] == ["accepted", "corrected"]
+
+
+def test_what_a_reviewer_draws_on_beside_a_correction_is_kept(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), review=True) as store:
+        corrected, waiting = taken(store, "anna"), store.desk.head(1)[0]
+        submit(store, "anna", corrected, 1)
+        store.desk.next_review("rita", "t")
+        beside = Answer(waiting, labels(7), "rita")
+        saved = store.desk.correct(Handing("rita", "t", Answer(corrected, labels(9), "rita"), (beside,)))
+        assert [(one.slice_id, one.author) for one in saved] == [(corrected, "rita"), (waiting, "rita")]
+        assert np.array_equal(store.read_annotation(saved[1]), labels(7))
+        assert (store.state(corrected), store.state(waiting)) == ("accepted", "answered")
+        assert store.desk.next_review("rita", "t") is None, "nobody reviews their own answer"
+        audited = [one for one in store.desk.audit(waiting) if one.what == "answered"]
+        assert [one.detail["to"] for one in audited] == ["beside"]
+
+
+def test_a_draft_that_comes_after_the_answer_is_refused_and_no_ghost(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    submit(asked, "anna", slice_id)
+    with pytest.raises(LeaseError, match="handed in") as caught:
+        asked.desk.save_draft(slice_id, "anna", "t", {0: labels(3)})
+    assert caught.value.kind == "answered"
+    assert asked.desk.draft(slice_id, "anna") == {}
+    aside = taken(asked, "anna")
+    asked.desk.set_aside(aside, "skipped", "motion", "anna", "t")
+    asked.desk.save_draft(aside, "anna", "t", {0: labels(3)})
+    assert list(asked.desk.draft(aside, "anna")) == [0], "what was set aside may be taken up again"
+
+
+def test_who_waits_is_told_when_something_comes_up(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0) as store:
+        first = taken(store, "anna")
+        change(store, "UPDATE slices SET state = 'pool' WHERE state = 'queried'")
+        assert not store.desk.waits("ben", review=False), "what is left is in Anna's hands"
+        let_lapse(store)
+        assert (store.desk.lapse(), store.desk.lapse()) == (1, 0)
+        assert store.desk.waits("ben", review=False)
+        submit(store, "anna", taken(store, "anna"))
+        assert not store.desk.waits("anna", review=False)
+        assert store.desk.waits("ben", review=False), "the second reading"
+        assert not store.desk.waits("rita", review=True)
+        change(store, "UPDATE slices SET state = 'in_review' WHERE state = 'answered'")
+        assert store.desk.waits("rita", review=True)
+        assert not store.desk.waits("anna", review=True)
+        assert store.state(first) == "in_review", "to ask changes nothing"
 
 
 def test_second_readings_are_a_share_that_hangs_on_the_slice_alone() -> None:
@@ -420,7 +472,7 @@ def test_a_second_reading_that_comes_late_counts_while_the_slice_waits_for_one(
 ) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
         slice_id = with_ben_after_anna(store)
-        forget(store)
+        let_lapse(store)
         store.desk.next("rita", "t")
         store.desk.give_back(slice_id, "rita", "t")
         assert submit(store, "ben", slice_id, 2, dice=0.5) == "in_review"

@@ -168,7 +168,7 @@ def test_a_volume_stored_in_another_order_is_found_where_a_plane_is_asked_for(so
     turned = AFFINE[:, [0, 2, 1, 3]]
     write_image(image(sound), affine=turned)
     write_nifti(label(sound), np.resize(np.array([0, 1], np.uint8), SHAPE), turned)
-    assert problems_of(sound) == []
+    assert only_problem(sound).kind == "orientation"
     problem = only_problem(sound, axis="axial")
     assert "axial is its axis 1, but axis 2 in most volumes" in problem.message
 
@@ -204,6 +204,15 @@ def test_the_same_image_on_two_sides_is_told_with_the_sides(sound):
     message = only_problem(sound).message
     assert "b_0000.nii.gz (learn)" in message
     assert "c_0000.nii.gz (test)" in message
+
+
+def test_a_volume_stored_in_another_orientation_is_warned_of_and_an_oblique_one_is_not(sound):
+    for path in (image(sound), label(sound)):
+        nib.save(nib.as_closest_canonical(nib.load(path)).slicer[::-1], path)
+    problem = only_problem(sound)
+    assert (problem.kind, problem.is_warning) == ("orientation", True)
+    assert "1 of 3 volumes" in problem.message
+    assert "b_0000.nii.gz: LAS" in problem.message
 
 
 def test_a_label_without_an_image_is_found(sound):

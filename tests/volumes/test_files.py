@@ -193,6 +193,38 @@ def test_units_of_a_nifti_become_millimetres(tmp_path: Path) -> None:
     assert read_header(tmp_path / "b.nii").spacing_mm == pytest.approx((0.2, 0.2, 0.3))
 
 
+def with_header(path: Path, **fields: object) -> Path:
+    """Overwrite header fields in place, past whatever nibabel would refuse to write."""
+    zipped = path.suffix == ".gz"
+    data = bytearray(gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
+    header = np.frombuffer(data, nib.nifti1.header_dtype, 1)
+    header.flags.writeable = True
+    for name, value in fields.items():
+        header[name] = value
+    path.write_bytes(gzip.compress(data) if zipped else data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"vox_offset": np.inf}, {"vox_offset": np.nan}, {"vox_offset": -400}, {"vox_offset": 3e38}, {"xyzt_units": 5},
+        {"dim": [3, -5, 6, 4, 1, 1, 1, 1]}, {"dim": [3, 0, 6, 4, 1, 1, 1, 1]}, {"dim": [9, 5, 6, 4, 1, 1, 1, 1]},
+    ],
+)  # fmt: skip
+def test_a_header_that_means_nothing_is_a_format_error(tmp_path: Path, suffix: str, fields: dict[str, object]) -> None:
+    path = with_header(make(tmp_path / f"a{suffix}", numbers()), **fields)
+    for read in (read_header, read_image):
+        with pytest.raises(FormatError, match=f"a{suffix}"):
+            read(path)
+
+
+def test_an_unknown_unit_of_time_does_not_matter(tmp_path: Path) -> None:
+    path = with_header(make(tmp_path / "a.nii", numbers()), xyzt_units=2 + 56)
+    assert np.array_equal(read_image(path).array, numbers())
+
+
 def test_an_uncompressed_nifti_stays_on_disk(tmp_path: Path) -> None:
     stored = open_voxels(make(tmp_path / "a.nii", numbers()))
     assert isinstance(stored.raw, np.memmap)

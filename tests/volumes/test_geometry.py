@@ -17,6 +17,9 @@ from askance.volumes.geometry import (
     default_grid,
     inplane,
     inplane_spacing,
+    is_stored_like,
+    most_stored_like,
+    orientation_code,
     split,
     stitch,
 )
@@ -59,6 +62,18 @@ def test_the_three_planes_name_three_axes_of_any_oblique_volume(seed: int) -> No
     affine = np.eye(4)
     affine[:3, :3] = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0] * (0.5, 1, 5)
     assert {axis_named(name, affine) for name in ("sagittal", "coronal", "axial")} == {0, 1, 2}
+
+
+def test_oblique_volumes_are_stored_alike_where_their_codes_differ_by_a_hair() -> None:
+    def turned(degrees: float) -> np.ndarray:
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return np.array([[cos, -sin, 0, 9], [sin, cos, 0, 8], [0, 0, 5, 7], [0, 0, 0, 1]])
+
+    assert orientation_code(turned(44)) != orientation_code(turned(46))
+    assert is_stored_like(turned(44), turned(46))
+    for other in (np.diag([-1.0, 1, 1, 1]), np.eye(4)[[1, 0, 2, 3]], turned(90), turned(180)):
+        assert not is_stored_like(other, np.eye(4))
+    assert orientation_code(most_stored_like([np.eye(4), turned(180), np.diag([2.0, 2, 9, 1])])) == "RAS"
 
 
 def test_the_coarsest_axis_is_the_last_of_equals() -> None:

@@ -12,6 +12,9 @@ export class Drafts {
     this.told = told
     this.timer = null
     this.sending = Promise.resolve()
+    this.slice = null
+    this.planes = new Map()
+    this.unsent = new Set()
   }
 
   /** Begin with a slice; gives back planes (index -> plane) that this browser has and the server may not. */
@@ -77,10 +80,16 @@ export class Drafts {
     this.told(this.unsent.size ? 'saving' : 'saved')
   }
 
-  /** The slice is handed in: nothing of it is a draft any more. */
-  async close() {
+  /** Nothing more is sent, from when what is under way arrived until `send`. */
+  async pause() {
     clearTimeout(this.timer)
     await this.sending
+    clearTimeout(this.timer)
+  }
+
+  /** The slice is handed in: nothing of it is a draft any more. */
+  async close() {
+    await this.pause()
     localStorage.removeItem(this.prefix + this.slice)
     this.unsent = new Set()
     this.planes = new Map()

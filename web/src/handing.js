@@ -17,16 +17,24 @@ export class Handing {
     return Boolean(slice) && !isBusy && mode !== 'settle'
   }
 
-  /** The slice in question and every other that was drawn on: index -> plane. */
+  /** The slice in question and every other that was drawn on, unless that was undone: index -> plane. */
   planes() {
     const { seen, viewer, touched, drafts } = this.page
     const planes = new Map([[seen.header.index, viewer.plane(viewer.place)]])
     for (const index of touched) {
       const place = this.page.placeOf(index)
-      planes.set(index, place === undefined ? drafts.planes.get(index) : viewer.plane(place))
+      if (place === undefined) planes.set(index, drafts.planes.get(index))
+      else if (!this.isUndone(index, place)) planes.set(index, viewer.plane(place))
     }
     for (const [index, plane] of planes) if (!plane) planes.delete(index)
     return planes
+  }
+
+  /** Whether what was drawn on a neighbour is as it was shown; what came as a draft was drawn before that. */
+  isUndone(index, place) {
+    const { header, sections } = this.page.seen
+    const { source } = header.planes.find((one) => one.index === index)
+    return source !== 'draft' && this.page.viewer.isPlaneOf(place, sections.labels)
   }
 
   /** The other slices of `planes` by name; empty where there are none. */
@@ -38,12 +46,15 @@ export class Handing {
   async submit() {
     if (!this.ready) return
     const { page } = this
+    if (page.isDrawnBeyond()) await page.loadWhole() // it failed before: what is drawn there is handed in with the rest
     const planes = this.planes()
+    if ([...page.touched].some((index) => page.placeOf(index) === undefined && !planes.has(index))) {
+      return page.tell('What you drew on other slices could not be loaded, so nothing is handed in yet. Try again.')
+    }
     const asked = page.seen.header.index
     const found = slips(planes.get(asked), page.began, ...page.viewer.planeShape, page.classes)
     const beside = this.beside(planes)
-    const fate = page.purpose === 'review' ? 'a review does not hand that in' : 'that is handed in as well'
-    if (beside) found.push(`You also drew on ${beside}; ${fate}.`)
+    if (beside) found.push(`You also drew on ${beside}; that is handed in as well.`)
     if (found.length) {
       const list = make('ul', {}, ...found.map((one) => make('li', {}, one)))
       if (!(await ask('Hand it in like this?', list, [['Back', false], ['Submit', true, true]]))) return
@@ -77,7 +88,7 @@ export class Handing {
     page.tell(null)
     page.busy(true)
     try {
-      await page.drafts.sending
+      await page.drafts.pause() // a draft that came after the answer would be one of nothing
       const told = await this.untilAnswered(deed)
       await page.drafts.close()
       await this.carryOver(planes)
@@ -85,6 +96,7 @@ export class Handing {
       else if (told.outcome === 'in_review' && told.dice !== null) page.tell(`The two readings differ (Dice ${told.dice.toFixed(2)}); an admin settles it.`)
       await page.next()
     } catch (error) {
+      page.drafts.send(0)
       page.busy(false)
       page.fail(error)
     }

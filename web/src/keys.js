@@ -58,7 +58,7 @@ export function bindKeys(page) {
     if (!deed) return
     event.preventDefault()
     if (event.repeat && ONCE.includes(key)) return
-    if (viewer.shape || ['?', 'l'].includes(key)) Promise.resolve(deed()).catch((error) => page.fail(error))
+    if (viewer.shape || ['?', 'l'].includes(key)) new Promise((resolve) => resolve(deed())).catch((error) => page.fail(error))
   })
   bindMouse(page)
 }

@@ -46,13 +46,26 @@ class Page {
 
   async next() {
     this.busy(true)
+    let told
     try {
-      const told = await post(this.mode === 'review' ? 'review/next' : 'next')
+      told = await post(this.mode === 'review' ? 'review/next' : 'next')
       if (told.kind === 'slice') await this.open(told)
       else this.nothing(told)
     } catch (error) {
-      this.fail(error, () => this.next())
+      if (told?.kind === 'slice' && isOfTheSlice(error)) this.unshown(told, error)
+      else this.fail(error, () => this.next())
     }
+  }
+
+  /** The slice is in hand and cannot be shown: nobody is kept from the next one by that. */
+  unshown({ slice, purpose }, error) {
+    console.error(error)
+    const skip = async () => {
+      await post('aside', { slice, state: 'skipped', reason: 'It cannot be shown' })
+      await this.next()
+    }
+    const again = ['Try again', () => this.next()]
+    this.notice(`Slice ${slice} cannot be shown: ${error.message}`, purpose === 'review' ? [again] : [again, ['Skip it', skip]])
   }
 
   async open(told) {
@@ -83,7 +96,7 @@ class Page {
     const mine = this.mode === 'settle' ? new Map() : this.drafts.open(slice, columns * rows)
     for (const [index, plane] of mine) if (this.placeOf(index) !== undefined) this.viewer.setPlane(this.placeOf(index), plane)
     this.viewer.refresh()
-    this.touched = new Set([...mine.keys(), ...(header.drafts ?? [])])
+    this.touched = new Set(this.mode === 'settle' ? [] : [...mine.keys(), ...(header.drafts ?? [])])
     this.began = this.purpose === 'review' || !sections.proposal ? this.viewer.plane(this.viewer.place) : sections.proposal
     this.showSaved(this.touched.size ? 'saved' : 'nothing')
     showWhy(header)
@@ -100,25 +113,26 @@ class Page {
     return !this.slice || this.reach === null || this.seen.header.planes.length >= this.seen.header.depth
   }
 
-  /** The whole volume in place of the slab. */
+  /** The whole volume in place of the slab; where it cannot be had the slab stays, and that is said. */
   async loadWhole() {
     if (this.whole || this.isBusy) return
-    this.reach = null
-    await this.reload()
+    await this.reload(null).catch((error) => this.fail(error))
   }
 
-  /** The slice anew, with what is drawn. */
-  async reload() {
+  /** The slice anew, with what is drawn, and `reach` slices to either side (null: all). */
+  async reload(reach = this.reach) {
     if (!this.slice) return
     await this.drafts.sendNow()
     const index = this.indexOf(this.viewer.current)
     const { slice, drawing } = this
-    const seen = await view(slice, this.reach, this.channel)
+    const seen = await view(slice, reach, this.channel)
     if (slice !== this.slice) return
+    this.reach = reach
     const byIndex = drawing.history((place) => this.indexOf(place))
     await this.show(slice, seen, true)
     Object.assign(drawing, byIndex)
     Object.assign(drawing, drawing.history((place) => this.placeOf(place)))
+    if (this.mode === 'settle') this.settling.look()
     this.redraw()
     this.looks.goTo(this.placeOf(index) ?? this.viewer.place)
   }
@@ -202,6 +216,7 @@ class Page {
     this.tell(null)
     this.setModeButtons(mode)
     this.slice = null
+    this.waiting = false
     return mode === 'settle' ? null : this.next()
   }
 
@@ -270,13 +285,13 @@ class Page {
     clearTimeout(this.progressTimer)
     let wait = PROGRESS_MS
     try {
-      this.told = await get('progress')
-      if (this.isOffline && !this.isBusy && !this.drafts.unsent?.size) this.tell(null)
+      this.told = await get(this.waiting ? `progress?idle=${this.mode}` : 'progress')
+      if (this.isOffline && !this.isBusy && !this.drafts.unsent.size) this.tell(null)
       if (['queued', 'running'].includes(this.told.job?.state)) wait = BUSY_MS
       showProgress(this.told)
       showTraining(this.told, this.me.role)
       sayWhy(this.waiting, this.told.job)
-      if (this.waiting && this.mode === 'work' && this.told.counts.queried > 0) await this.next()
+      if (this.waiting && this.told.waits) await this.next()
     } catch (error) {
       if (error.kind !== 'offline' || !this.isOffline) this.fail(error)
       if (error.kind === 'signed-out') return
@@ -284,6 +299,11 @@ class Page {
     clearTimeout(this.progressTimer)
     this.progressTimer = setTimeout(() => this.refreshProgress(), wait)
   }
+}
+
+/** Whether showing the slice failed, and neither the connection nor whose it is. */
+function isOfTheSlice(error) {
+  return !(error instanceof Refused) || !['offline', 'signed-out', 'other_tab', 'lapsed', 'taken'].includes(error.kind)
 }
 
 const page = new Page()

@@ -48,7 +48,8 @@ export class Settling {
     }
   }
 
-  look(name) {
+  look(name = this.looked) {
+    this.looked = name
     for (const one of LOOKS) el(`show-${one}`).setAttribute('aria-pressed', String(one === name))
     const { viewer } = this.page
     viewer.setPlane(viewer.place, this.planes[name])

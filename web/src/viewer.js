@@ -123,6 +123,13 @@ export class Viewer {
     return plane
   }
 
+  /** Whether the labels of a plane are those of the volume `voxels`. */
+  isPlaneOf(place, voxels) {
+    let isSame = true
+    this.eachIndex(place, (k) => { isSame &&= this.labels[k] === voxels[k] })
+    return isSame
+  }
+
   setPlane(place, plane) {
     this.eachIndex(place, (k, at) => { this.labels[k] = plane[at] })
   }

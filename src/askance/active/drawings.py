@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Drawings:
     """``answers`` not in the store yet; ``ignored`` were drawn on, but not asked.
 
     Of the answers, ``unchanged`` hold the proposal as it was, and ``empty`` were handed out empty and still are.
-    ``problems`` are one message each.
+    ``problems`` are one message each. ``held`` is the digest of each slice that is done, to know what is drawn after this.
     """
 
     answers: list[Answer] = field(default_factory=list)
@@ -33,11 +34,14 @@ class Drawings:
     empty: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)
 
 
-def read_drawings(study: Study, query: Query, folder: Path, done: Sequence[str], author: str) -> Drawings:
-    """What ``folder`` holds for the slices ``done``, by ``author``."""
-    reader = _Reader(study, query, author)
+def read_drawings(
+    study: Study, query: Query, folder: Path, done: Sequence[str], author: str, before: Mapping[str, str]
+) -> Drawings:
+    """What ``folder`` holds for the slices ``done``, by ``author``, of whom it ``held`` what ``before`` says last time."""
+    reader = _Reader(study, query, author, before)
     for case_id, indices in by_case(done).items():
         reader.read(study.store.case(case_id), folder, indices)
     return reader.drawings
@@ -46,8 +50,8 @@ def read_drawings(study: Study, query: Query, folder: Path, done: Sequence[str],
 class _Reader:
     """Reads case by case; knows what the store holds already."""
 
-    def __init__(self, study: Study, query: Query, author: str) -> None:
-        self._study, self._query, self._author = study, query, author
+    def __init__(self, study: Study, query: Query, author: str, before: Mapping[str, str]) -> None:
+        self._study, self._query, self._author, self._before = study, query, author, before
         self._stored: dict[str, list[Annotation]] = defaultdict(list)
         for one in study.store.annotations(latest=False):
             self._stored[one.slice_id].append(one)
@@ -70,8 +74,11 @@ class _Reader:
                 self.drawings.ignored.append(name)
 
     def _take(self, name: str, labels: NDArray[np.uint8], proposal: NDArray[np.uint8] | None) -> None:
-        # An answer that the author gave before is there, in whatever version, and is not put over later ones.
-        if self._is_stored(name, labels, self._author):
+        held = self.drawings.held[name] = hashlib.sha256(labels.tobytes()).hexdigest()
+        # What the file held when it was last taken is there, in whatever version, and is not put over later ones. What was
+        # drawn since is an answer, also where it is an older one again.
+        is_new = held != self._before.get(name, held)
+        if self._is_newest(name, labels) if is_new else self._is_stored(name, labels, self._author):
             return
         if proposal is not None and np.array_equal(labels, proposal):
             self.drawings.unchanged.append(name)
@@ -83,6 +90,11 @@ class _Reader:
     def _shows(self, name: str, labels: NDArray[np.uint8], proposal: NDArray[np.uint8] | None) -> bool:
         """Whether the slice holds just what was handed out, or is known from elsewhere."""
         return (proposal is not None and np.array_equal(labels, proposal)) or self._is_stored(name, labels)
+
+    def _is_newest(self, name: str, labels: NDArray[np.uint8]) -> bool:
+        """Whether the author's last version holds just this."""
+        own = [one for one in self._stored[name] if one.author == self._author]
+        return bool(own) and np.array_equal(self._study.store.read_annotation(max(own, key=lambda one: one.version)), labels)
 
     def _is_stored(self, name: str, labels: NDArray[np.uint8], author: str | None = None) -> bool:
         versions = [one for one in self._stored[name] if author in (None, one.author)]

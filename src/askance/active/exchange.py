@@ -1,7 +1,8 @@
 """A query as files: handed out for ITK-SNAP or 3D Slicer with proposals to correct, and taken back corrected.
 
 The folder holds, per case, the image as it is and ``CASE_labels`` in its geometry; ``query.csv`` with a row a slice, which
-the expert marks; colours, a README, and ``query.json``, by which the folder is known again.
+the expert marks; colours, a README, and ``query.json``, by which the folder is known again; once it was taken also
+``taken.json``, by which what is drawn later is told from what was there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from askance.active.proposals import image_name, labels_name, sheet_rows, volume
 from askance.active.sheet import Mark, read_sheet, write_sheet
 from askance.active.study import Study, by_case
 from askance.active.viewers import readme, slicer_colours, snap_labels
-from askance.errors import AnswerError, UsageError
+from askance.errors import AnswerError, StudyError, UsageError
 from askance.records import OPEN, Query
 from askance.store.answers import SetAsideState
 from askance.volumes.files import write_labels_like
+from askance.volumes.writing import replacing
 
 _LISTED = 10
+_TAKEN = "taken.json"  # in a query's folder: what it held when it was last taken
 _ASIDE: dict[str, SetAsideState] = {"skip": "skipped", "unreadable": "unreadable"}
 
 
@@ -86,13 +90,32 @@ def read_answers(study: Study, folder: Path, author: str, accept_unchanged: bool
         raise AnswerError(f"{folder / 'query.csv'}: no slice has a status; fill in done, skip or unreadable")
     statuses = ("done", "skip", "unreadable", "")
     by_status = {status: tuple(one for one in slice_ids if _status(one, marks) == status) for status in statuses}
-    drawings, states = read_drawings(study, query, folder, by_status["done"], author), study.store.states()
+    drawings = read_drawings(study, query, folder, by_status["done"], author, _held(folder).get(author, {}))
+    states = study.store.states()
     _require_takeable(folder, drawings, accept_unchanged, [one for one in marks if _comes_late(states[one], marks[one])])
     study.store.save_answers(drawings.answers)
+    _hold(folder, author, drawings.held)
     for slice_id, mark in marks.items():
         _set_aside(study, slice_id, mark, author)
     waiting = tuple(one for one in by_status[""] if states[one] in OPEN)
     return Taken(by_status["done"], by_status["skip"], by_status["unreadable"], waiting, tuple(drawings.ignored))
+
+
+def _held(folder: Path) -> dict[str, dict[str, str]]:
+    """What ``folder`` held when it was last taken: a digest a slice, by author."""
+    try:
+        content = json.loads((folder / _TAKEN).read_text(encoding="utf-8"))
+        return {str(author): {str(one): str(held[one]) for one in held} for author, held in content.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _hold(folder: Path, author: str, held: Mapping[str, str]) -> None:
+    """Note what ``folder`` holds now. Where it cannot be written, an older drawing put back is taken for the old answer."""
+    known = _held(folder)
+    known[author] = {**known.get(author, {}), **held}
+    with suppress(StudyError), replacing(folder / _TAKEN) as draft:
+        write_json(draft, known)
 
 
 def _write_volumes(study: Study, query: Query, slice_ids: Sequence[str], draft: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,12 +83,12 @@ def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
     """
     unlabelled, entries = _unlabelled(study, label_set), label_set.entries
     ids = tuple(entry.slice_id for entry in entries)
-    folder = study.store.folder / "cache"
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{what}-{label_set.id}.npy" for what in ("labels", "weights")]
+    folder = study.store.folder / "cache" / "training"
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
+    folder.mkdir(parents=True)
     try:
-        labels: NDArray[np.uint8] = _file(paths[0], np.uint8, (len(ids), *study.config.grid.size))
-        weights: NDArray[np.float16] = _file(paths[1], np.float16, (len(ids), *_patches(study, entries)))
+        labels: NDArray[np.uint8] = _file(folder / "labels.npy", np.uint8, (len(ids), *study.config.grid.size))
+        weights: NDArray[np.float16] = _file(folder / "weights.npy", np.float16, (len(ids), *_patches(study, entries)))
         _fill(study, entries, labels, weights)
         yield TrainingData(
             slice_ids=ids,
@@ -99,8 +100,7 @@ def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
             unlabelled_extents=_extents(study, unlabelled),
         )
     finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _file(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:

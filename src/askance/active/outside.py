@@ -6,6 +6,7 @@ Knows model.json and files; no study is needed.
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import re
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from askance.active.calibration import Calibration
 from askance.active.folders import made_whole, suffix_of
@@ -31,8 +32,9 @@ from askance.learning.prediction import Outcome, Predictor, Seen, as_trained
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like
-from askance.volumes.geometry import Grid, inplane, inplane_spacing, stitch
+from askance.volumes.geometry import Grid, inplane, inplane_spacing, is_stored_like, orientation_code, stitch
 
+_log = logging.getLogger(__name__)
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 
@@ -64,11 +66,12 @@ def predict_files(
         UsageError: files that are no cases of the model's channels, ``out`` is not empty, or a wrong threshold.
         StudyError: ``out`` cannot be written.
     """
-    predictor, config, judge = _load(model_folder)
+    predictor, config, judge, stored_like = _load(model_folder)
     limit = config.pseudo.threshold if threshold is None else threshold
     if not 0 <= limit <= 1:
         raise UsageError(f"the threshold is {limit}; wanted a score from 0 to 1")
     cases = [_case(name, paths) for name, paths in _grouped(files, len(config.channels)).items()]
+    _warn_of_turned(cases, stored_like)
     grid, results = Grid.from_config(config.grid), []
     with made_whole(out) as draft:
         for done, case in enumerate(cases, start=1):
@@ -88,21 +91,35 @@ def predict_outside(model_folder: Path, case: Case) -> tuple[NDArray[np.uint8], 
     Raises:
         FormatError: no model there. SourceMissing, SourceChanged: the case's images are not what they were.
     """
-    predictor, config, judge = _load(model_folder)
+    predictor, config, judge, _ = _load(model_folder)
     grid = Grid.from_config(config.grid)
     outcome = _outcome(predictor, config, case)
     return _labels(grid, outcome, case), _described(outcome, config, judge, case)
 
 
-def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge]:
-    """The networks ready to predict, the settings they were trained with, and who judges what they predict."""
+def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge, ArrayLike | None]:
+    """Networks ready to predict, the settings they were trained with, who judges what they predict, an affine they know."""
     states, info = load_weights(folder)
     if not isinstance(info.get("config"), dict):
         raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
     config = parse(info["config"], where=str(folder / "model.json"))
     training = as_trained(config.training, info.get("precision"))
     predictor = Predictor(states, Shape.of(config), config.network, training, Seen.from_info(info))
-    return predictor, config, Judge(folder.resolve().name, config.preset, Calibration.from_info(info))
+    judge = Judge(folder.resolve().name, config.preset, Calibration.from_info(info))
+    return predictor, config, judge, info.get("stored_like")
+
+
+def _warn_of_turned(cases: Sequence[Case], stored_like: ArrayLike | None) -> None:
+    """Say which of ``cases`` are stored in another orientation than what the model learnt from, if it says what that is."""
+    if stored_like is None:
+        return
+    for case in cases:
+        if not is_stored_like(case.affine, stored_like):
+            found, wanted = orientation_code(case.affine), orientation_code(stored_like)
+            _log.warning(
+                "case %s is stored as %s, what the model learnt from as %s: the networks see it turned and its labels may "
+                "be wrong; store it as %s and predict it again", case.id, found, wanted, wanted,
+            )  # fmt: skip
 
 
 def _grouped(files: Sequence[Path], channels: int) -> dict[str, tuple[Path, ...]]:

@@ -29,6 +29,7 @@ from askance.learning.task import States, Step, Trained
 from askance.learning.training import Run, step_count, train
 from askance.records import LabelSet, Model
 from askance.store.database import utc_now
+from askance.volumes.geometry import most_stored_like
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "belief": asdict(belief),
         "calibration": {**asdict(_calibration(study, cycle, crossed)), "measures": list(FEATURES)},
         "crossed": asdict(crossed),
+        "stored_like": most_stored_like([case.affine for case in study.store.cases("learn")]).tolist(),
         "config": study.config.model_dump(mode="json"),
     }
     digest = save_weights(study.store.model_folder(model_id), states, info)

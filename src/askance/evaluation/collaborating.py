@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import time
@@ -74,7 +75,8 @@ def _copy_base(material: Material, trial: Trial, folder: Path, watcher: Watcher)
     if not is_ranked(base):
         run_base(material, trial.its_base(), watcher)
     draft = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
+    for begun in draft.parent.glob(f".{glob.escape(folder.name)}-*"):  # of a killed process: a trial has one at a time
+        shutil.rmtree(begun, ignore_errors=True)
     shutil.copytree(base, draft, copy_function=_copied_from(base))
     with Study.open(draft) as study:
         slices, labelled = len(study.store.slices("learn")), int(study.store.budget()["labelled"])

@@ -12,6 +12,7 @@ from askance.server.access import Admin, Body, Reviewer, TheStore
 from askance.server.answers_in import agreement, answers_of
 from askance.server.routes_work import SliceBody, SliceQuery, TabBody, TabQuery, TheViews, handed
 from askance.server.wire import unpack_planes
+from askance.store.handing_in import Handing
 
 router = APIRouter(prefix="/api/review", tags=["review"])
 
@@ -38,12 +39,13 @@ def accept(body: SliceBody, store: TheStore, user: Reviewer) -> dict[str, Any]:
 
 @router.post("/correct")
 def correct(name: SliceQuery, tab: TabQuery, body: Body, store: TheStore, user: Reviewer, views: TheViews) -> dict[str, Any]:
-    """The reviewer's own labels stand."""
+    """The reviewer's own labels stand; slices drawn on beside are answers as any."""
     place = views.place(name)
-    answer, _ = answers_of(views, place, views.seen(place, user), unpack_planes(body, place.shown_shape)[1])
+    answer, others = answers_of(views, place, views.seen(place, user), unpack_planes(body, place.shown_shape)[1])
     dice = agreement(store, answer.labels, store.annotation(name))
-    saved = store.desk.correct(answer, tab, dice)
-    return {"outcome": "accepted", "version": saved.version, "dice": dice}
+    first, *_ = saved = store.desk.correct(Handing(user.name, tab, answer, others, dice))
+    versions = [{"slice": one.slice_id, "version": one.version, "sha256": one.sha256} for one in saved]
+    return {"outcome": "accepted", "version": first.version, "versions": versions, "dice": dice}
 
 
 @router.get("/agreement")

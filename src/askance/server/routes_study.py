@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from statistics import fmean, median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse
@@ -58,8 +58,14 @@ def me(store: TheStore, user: Anybody) -> dict[str, Any]:
 
 
 @router.get("/progress")
-def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
-    """What is left, how long a slice takes, the budget curve, what comes next and whether it is worth it."""
+def progress(
+    store: TheStore, user: Anybody, jobs: TheJobs, idle: Annotated[Literal["work", "review"] | None, Query()] = None
+) -> dict[str, Any]:
+    """What is left, how long a slice takes, the budget curve, what comes next and whether it is worth it.
+
+    A page that is ``idle`` hears as well whether something to ``work`` on or to ``review`` has come up for its person.
+    """
+    store.desk.lapse()
     counts, budget = store.desk.counts(), store.budget()
     seconds = store.desk.seconds_per_slice(user.name)
     cycles, left = store.cycles(), _left_to_ask(store, budget)
@@ -78,6 +84,7 @@ def progress(store: TheStore, user: Anybody, jobs: TheJobs) -> dict[str, Any]:
         "curve": [{key: getattr(point, key) for key in ("cycle", "labelled", "budget", "dice")} for point in curve],
         "advice": advice_of(curve, left, more, store.config.seed, patients),
         "job": as_told(newest) if newest else None,
+        "waits": idle is not None and store.desk.waits(user.name, review=idle == "review"),
     }
 
 

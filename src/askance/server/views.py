@@ -130,7 +130,7 @@ class Views:
         if not 0 <= channel < len(place.case.images):
             raise UsageError(f"channel {channel} is not there; wanted 0 to {len(place.case.images) - 1}")
         first, count = self._range(place, reach)
-        draft = self._store.desk.draft(place.slice_id, seen.user.name) if seen.lease else {}
+        draft = self._store.desk.draft(place.slice_id, seen.user.name)  # whether or not the lease lapsed
         known = self._known(place, seen, range(first, first + count)) | {
             index: (plane, "draft") for index, plane in draft.items() if first <= index < first + count
         }

@@ -40,6 +40,8 @@ from askance.store.leases import Lease
 from askance.store.reviews import Review
 from askance.store.users import Listed, Role, User
 
+_HANDED_IN = ("answered", "accepted", "corrected", "settled")  # how a lease ends that leaves nothing to draw
+
 
 class Desk:
     """Everything that people do to a study, one transaction a call."""
@@ -87,6 +89,10 @@ class Desk:
         """The next answer for ``user`` to review; None where there is none."""
         return self._database.write(giving_out.next_review, user, tab, self.reading)
 
+    def waits(self, user: str, review: bool) -> bool:
+        """Whether ``next``, or for a ``review`` ``next_review``, has something for ``user``."""
+        return self._database.read(giving_out.waits, user, review, self.reading)
+
     def take(self, slice_id: str, user: str, tab: str) -> Lease:
         """Take an asked slice in hand by its name; LeaseError where somebody else has it."""
         return self._database.write(leases.take, slice_id, user, "answer", tab, self.reading.lease_s)
@@ -109,7 +115,7 @@ class Desk:
 
     def lapse(self) -> int:
         """Give back what lies in hands that gave no sign of life for too long; how many slices."""
-        return self._database.write(leases.lapse)
+        return self._database.write(leases.lapse) if self._database.read(leases.is_overdue) else 0
 
     def reopen(self, slice_id: str, user: str, tab: str) -> Lease:
         """Take an earlier answer in hand again."""
@@ -120,6 +126,10 @@ class Desk:
         lease = self._database.read(leases.holder, slice_id)
         return lease if lease is not None and lease.user == user else None
 
+    def lapsed(self, user: str) -> set[str]:
+        """Slices that ``user`` had in hand until the time was over."""
+        return self._database.read(leases.left, user, "lapsed")
+
     def may_see(self, slice_id: str, user: str) -> bool:
         """Whether this person has or had the slice in hand."""
         return self._database.read(leases.ever_held, slice_id, user)
@@ -127,7 +137,7 @@ class Desk:
     # Answers
 
     def save_draft(self, slice_id: str, user: str, tab: str, planes: dict[int, NDArray[np.uint8]]) -> None:
-        """Keep what is drawn so far; LeaseError where the slice is not in this tab's hands."""
+        """Keep what is drawn so far; LeaseError where another tab has the slice, or it is handed in."""
         self._database.write(_save_draft, slice_id, user, tab, planes, self.reading.lease_s)
 
     def draft(self, slice_id: str, user: str) -> dict[int, NDArray[np.uint8]]:
@@ -151,9 +161,10 @@ class Desk:
         """The reviewer accepts the newest version."""
         self._database.write(reviews.accept, slice_id, user, tab)
 
-    def correct(self, answer: Answer, tab: str, dice: float | None) -> Annotation:
-        """The reviewer's own version stands."""
-        return self._database.write(reviews.correct, self._folder, answer, len(self._settings.classes), tab, dice)
+    def correct(self, correction: Handing) -> list[Annotation]:
+        """The reviewer's own version stands; it comes first, then those of the slices drawn on beside it."""
+        classes = len(self._settings.classes)
+        return self._database.write(handing_in.correct, self._folder, correction, classes, self.reading)
 
     def settle(self, slice_id: str, version: int, user: str) -> Annotation:
         """The admin says which of two readers' versions stands."""
@@ -257,13 +268,17 @@ def _give_back(connection: sa.Connection, slice_id: str, user: str, tab: str) ->
 def _save_draft(
     connection: sa.Connection, slice_id: str, user: str, tab: str, planes: dict[int, NDArray[np.uint8]], lease_s: float
 ) -> None:
-    """A draft whose lease lapsed is kept as well; only another tab of the same person is refused."""
+    """A draft whose lease lapsed is kept as well; one of another tab of the same person, or of a slice handed in, is not."""
     lapsed: LeaseError | None = None
     try:
         leases.require(connection, slice_id, user, tab)
     except LeaseError as error:
         if error.kind not in ("lapsed", "taken"):
             raise
+        if leases.ended(connection, slice_id, user) in _HANDED_IN:
+            raise LeaseError(
+                "answered", f"slice {slice_id!r} is handed in; to change it, open it again from your answers"
+            ) from None
         lapsed = error
     drafts.save(connection, slice_id, user, planes)
     if lapsed is None:

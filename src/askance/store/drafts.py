@@ -31,6 +31,12 @@ def load(connection: sa.Connection, slice_id: str, user: str) -> dict[int, NDArr
     return {row.number: _plane(row.data) for row in connection.execute(chosen)}
 
 
+def begun(connection: sa.Connection, user: str) -> set[str]:
+    """Slices of which ``user`` has a draft."""
+    table = schema.drafts
+    return set(connection.scalars(sa.select(table.c.slice_id).where(table.c.user == user).distinct()))
+
+
 def drop(connection: sa.Connection, slice_id: str, user: str) -> None:
     """Forget the draft."""
     table = schema.drafts

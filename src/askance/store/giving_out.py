@@ -47,9 +47,18 @@ def next_review(connection: sa.Connection, user: str, tab: str, reading: Reading
     mine = leases.held_by(connection, user, ("review",))
     if mine:
         return _in_hand(connection, mine[0], user, tab, reading)
-    open_ones = {one.slice_id for one in reviews.disagreements(connection, reading.agreement)}
-    found = queue.next_to_review(connection, user, reading, open_ones)
+    found = _to_review(connection, user, reading)
     return None if found is None else _taken(connection, found, user, "review", tab, reading)
+
+
+def waits(connection: sa.Connection, user: str, review: bool, reading: ReadingConfig) -> bool:
+    """Whether there is an answer to review, or else a slice to answer, for ``user``; changes nothing."""
+    if review:
+        return _to_review(connection, user, reading) is not None
+    if leases.held_by(connection, user, ("answer", "second")):
+        return True
+    wanted = queue.next_to_answer(connection, user, reading) or queue.next_to_read_again(connection, user, reading)
+    return wanted is not None
 
 
 def take_case(connection: sa.Connection, case_id: str, user: str, tab: str, lease_s: float) -> list[str]:
@@ -60,6 +69,11 @@ def take_case(connection: sa.Connection, case_id: str, user: str, tab: str, leas
     mine = leases.held_by(connection, user, ("answer", "second"))
     ids = [one.slice_id for one in mine if parse_slice_id(one.slice_id)[0] == case_id]
     return sorted(ids, key=parse_slice_id)
+
+
+def _to_review(connection: sa.Connection, user: str, reading: ReadingConfig) -> str | None:
+    unsettled = {one.slice_id for one in reviews.disagreements(connection, reading.agreement)}
+    return queue.next_to_review(connection, user, reading, unsettled)
 
 
 def _taken(connection: sa.Connection, slice_id: str, user: str, purpose: Purpose, tab: str, reading: ReadingConfig) -> Given:

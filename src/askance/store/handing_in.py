@@ -38,7 +38,8 @@ class HandedIn:
 class Handing:
     """An answer on its way in. ``answer`` is of the slice in hand, ``others`` are slices that were drawn on beside it.
 
-    ``dice`` is the agreement with the other reader, where two people read this slice and that one has answered.
+    ``dice`` is the agreement with the other reader, where two people read this slice and that one has answered; of a
+    correction, with the version that it corrects.
     """
 
     user: str
@@ -90,6 +91,23 @@ def keep(connection: sa.Connection, folder: Path, given: Sequence[Answer], class
     for answer in given:
         for one in _save_beside(connection, folder, answer, classes, reading):
             audit.note(connection, answer.author, "answered", one.slice_id, None, {"version": one.version, "to": "beside"})
+
+
+def correct(
+    connection: sa.Connection, folder: Path, correction: Handing, classes: int, reading: ReadingConfig
+) -> list[Annotation]:
+    """A reviewer's own version of the answer, and of the slices drawn on beside it.
+
+    Raises:
+        LeaseError: the slice is not in the reviewer's hands, or not for a review. AnswerError: one does not fit.
+    """
+    answer = correction.answer
+    saved = [reviews.correct(connection, folder, answer, classes, correction.tab, correction.dice)]
+    for beside in correction.others:
+        saved += _save_beside(connection, folder, beside, classes, reading)
+    for one in saved[1:]:
+        audit.note(connection, answer.author, "answered", one.slice_id, None, {"version": one.version, "to": "beside"})
+    return saved
 
 
 def set_aside(connection: sa.Connection, slice_id: str, state: SetAsideState, reason: str, user: str, tab: str) -> None:

@@ -93,6 +93,21 @@ def ever_held(connection: sa.Connection, slice_id: str, user: str) -> bool:
     return connection.scalar(chosen) is not None
 
 
+def left(connection: sa.Connection, user: str, how: str) -> set[str]:
+    """Slices that ``user`` had in hand to read and whose last lease ended so: lapsed, given back."""
+    table = schema.leases
+    newest = sa.select(sa.func.max(table.c.id)).where(table.c.user == user).group_by(table.c.slice_id)
+    ended = (table.c.ended == how) & (table.c.purpose != "review")
+    return set(connection.scalars(sa.select(table.c.slice_id).where(table.c.id.in_(newest), ended)))
+
+
+def ended(connection: sa.Connection, slice_id: str, user: str) -> str | None:
+    """How the last lease of ``user`` on the slice ended; None where it runs, or there was none."""
+    table = schema.leases
+    chosen = sa.select(table.c.ended).where(table.c.slice_id == slice_id, table.c.user == user)
+    return connection.scalar(chosen.order_by(table.c.id.desc()).limit(1))
+
+
 def renew(connection: sa.Connection, user: str, tab: str, lease_s: float) -> None:
     """A sign of life from ``tab``: its leases begin anew."""
     table = schema.leases
@@ -126,6 +141,13 @@ def give_back(connection: sa.Connection, lease: Lease, how: str) -> None:
     if slices.states_of(connection, [lease.slice_id])[lease.slice_id] == "leased":
         slices.advance(connection, [lease.slice_id], lease.back_to)
     audit.note(connection, lease.user, how, lease.slice_id)
+
+
+def is_overdue(connection: sa.Connection) -> bool:
+    """Whether a lease lapsed that was not given back yet."""
+    table = schema.leases
+    chosen = sa.select(table.c.id).where(table.c.ended.is_(None), table.c.expires_at < utc_now()).limit(1)
+    return connection.scalar(chosen) is not None
 
 
 def lapse(connection: sa.Connection) -> int:

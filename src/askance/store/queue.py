@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from askance.config import ReadingConfig
 from askance.records import UNSEEN, State
-from askance.store import schema
+from askance.store import drafts, leases, schema
 
 _LOOKED_AT = 500  # rows of a queue that one choice looks at
 
@@ -29,8 +29,12 @@ class Wanted:
 
 
 def next_to_answer(connection: sa.Connection, user: str, settings: ReadingConfig) -> Wanted | None:
-    """The next slice that nobody has answered; None where the queue is empty."""
-    return choose(_queued(connection), _last_case(connection, user), settings.same_case)
+    """The next slice that nobody has answered; None where the queue is empty. What ``user`` had begun comes first."""
+    waiting = _queued(connection)
+    ids = {one.slice_id for one in waiting}
+    begun = ids & leases.left(connection, user, "lapsed") & drafts.begun(connection, user)
+    waiting = [one for one in waiting if one.slice_id in begun] or waiting
+    return choose(waiting, _last_case(connection, user), settings.same_case)
 
 
 def choose(queue: list[Wanted], case_id: str | None, cost: float) -> Wanted | None:

@@ -60,7 +60,7 @@ def accept(connection: sa.Connection, slice_id: str, user: str, tab: str) -> Non
 
 
 def correct(
-    connection: sa.Connection, folder: Path, answer: Answer, classes: int, tab: str, dice: float | None
+    connection: sa.Connection, folder: Path, answer: Answer, classes: int, tab: str | None, dice: float | None
 ) -> Annotation:
     """The reviewer's own version, accepted; ``dice`` with the version it corrects.
 
@@ -113,7 +113,7 @@ def read_twice(connection: sa.Connection) -> list[Review]:
     return list(newest.values())
 
 
-def _require_review(connection: sa.Connection, slice_id: str, user: str, tab: str) -> Lease:
+def _require_review(connection: sa.Connection, slice_id: str, user: str, tab: str | None) -> Lease:
     """The running lease of ``user`` for a review: nobody reviews what they read themselves."""
     lease = leases.require(connection, slice_id, user, tab)
     if lease.purpose != "review":

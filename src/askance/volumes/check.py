@@ -18,7 +18,7 @@ from askance.errors import AskanceError, GeometryError, LabelError, SplitError
 from askance.records import IGNORE, Source, Split
 from askance.volumes.files import Header, check_image, hash_file, read_header, read_labels, require_same_geometry
 from askance.volumes.found import Found, FoundCase, Kind, Problem, is_safe_id, some
-from askance.volumes.geometry import axis_named, coarsest_axis
+from askance.volumes.geometry import axis_named, coarsest_axis, is_stored_like, most_stored_like, orientation_code
 from askance.volumes.patients import (
     WHAT_THE_DATA_SAYS,
     Division,
@@ -85,6 +85,8 @@ def examine(
     number = study_axis(list(headers.values()), axis)
     for case in found.cases:
         _wrong_geometry(case, headers, number, axis, problems)
+    told = {problem.case for problem in problems}
+    problems += _other_orientation([case for case in found.cases if case.id not in told], headers)
     examination = Examination(number, headers, {}, {}, problems)
     for done, case in enumerate(found.cases if deep else (), start=1):
         _read_voxels(case, found, examination)
@@ -183,6 +185,24 @@ def _require_slices(path: Path, header: Header, axis: int, name: str | None) -> 
             f"{path}: {name} is its axis {own}, but axis {axis} in most volumes; store all in one order, or leave this "
             "one out"
         )
+
+
+def _other_orientation(cases: Sequence[FoundCase], headers: dict[Path, Header]) -> list[Problem]:
+    """One problem for all volumes that are stored in another orientation than most."""
+    first = [path for case in cases for path in case.images[:1] if path in headers]
+    if not first:
+        return []
+    most = most_stored_like([headers[path].affine for path in first])
+    others = [path for path in first if not is_stored_like(headers[path].affine, most)]
+    if not others:
+        return []
+    codes = {path: orientation_code(headers[path].affine) for path in others}
+    message = (
+        f"{len(others)} of {len(first)} volumes are stored in another orientation than the others' {orientation_code(most)} "
+        f"({some(f'{path}: {codes[path]}' for path in others)}); networks see slices as they are stored and learn turned "
+        "ones worse: store all in one, as with fslreorient2std or nibabel.as_closest_canonical"
+    )
+    return [Problem(None, others[0], "orientation", message)]
 
 
 def _read_voxels(case: FoundCase, found: Found, examination: Examination) -> None:

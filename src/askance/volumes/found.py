@@ -15,9 +15,9 @@ from askance.errors import DataError
 from askance.records import Split
 from askance.volumes.files import SUFFIXES
 
-#: What is wrong: a file's content, the geometry, a label, the splits, one id twice, one image under two ids, a file that
-#: is absent, a name.
-Kind = Literal["format", "geometry", "label", "split", "duplicate", "same_image", "missing", "name"]
+#: What is wrong: a file's content, the geometry, a label, the splits, one id twice, one image under two ids, a volume
+#: stored in another orientation than most, a file that is absent, a name.
+Kind = Literal["format", "geometry", "label", "split", "duplicate", "same_image", "orientation", "missing", "name"]
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -33,8 +33,11 @@ class Problem:
 
     @property
     def is_warning(self) -> bool:
-        """Whether the data set can be used all the same: one image under two ids flatters, but published sets hold such."""
-        return self.kind == "same_image"
+        """Whether the data set can be used all the same.
+
+        One image under two ids flatters, but published sets hold such; a network learns volumes that are turned, but worse.
+        """
+        return self.kind in ("same_image", "orientation")
 
 
 @dataclass(frozen=True)

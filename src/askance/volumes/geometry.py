@@ -6,6 +6,7 @@ Knows shapes, spacings and affines; does not know files. The matrices that resam
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,6 +56,30 @@ def axis_named(name: str, affine: ArrayLike) -> int:
         raise UsageError(f"axis {name!r} is not known; wanted 0, 1, 2 (axes of the file), axial, coronal or sagittal")
     patient_axes = nib.io_orientation(np.asarray(affine, dtype=np.float64))[:, 0]
     return int(np.flatnonzero(patient_axes == PLANES[name])[0])
+
+
+def orientation_code(affine: ArrayLike) -> str:
+    """Where each file axis points, in the patient's letters: RAS, LPS."""
+    return "".join(nib.aff2axcodes(np.asarray(affine, np.float64)))
+
+
+def most_stored_like(affines: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """An affine of the orientation in which most of ``affines`` are stored."""
+    codes = [orientation_code(one) for one in affines]
+    most, _ = Counter(codes).most_common(1)[0]
+    return np.asarray(affines[codes.index(most)], np.float64)
+
+
+def is_stored_like(affine: ArrayLike, other: ArrayLike) -> bool:
+    """Whether no file axis is turned round, or another's, as compared with ``other``.
+
+    Two oblique volumes of nearly one orientation may have different codes (LPS, LAS): seen from each other they agree. And
+    two that differ much may have one code: each is as close to it as can be stored.
+    """
+    if orientation_code(affine) == orientation_code(other):
+        return True
+    between = np.linalg.inv(np.asarray(other, np.float64)) @ np.asarray(affine, np.float64)
+    return bool((nib.io_orientation(between) == [[0, 1], [1, 1], [2, 1]]).all())
 
 
 def coarsest_axis(spacing_mm: Sequence[float]) -> int:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from askance.errors import FormatError
 from askance.volumes.voxels import Header, Stored, header_from
 
-_MM_PER_UNIT = {"unknown": 1.0, "mm": 1.0, "meter": 1e3, "micron": 1e-3}
+_MM_PER_UNIT = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # by the low three bits of xyzt_units: unknown, m, mm, micron
+_MAX_OFFSET = 2**40  # bytes before the first voxel; a header beyond is damaged
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z"),
     *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
@@ -84,7 +85,7 @@ def _load(path: Path) -> Any:
         if isinstance(image, nib.Nifti1Image | nib.Nifti2Image):
             image.header.get_slope_inter()
             return image
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error):
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error):
         pass
     raise FormatError(
         f"{path}: found no readable NIfTI header, wanted what the name says; "
@@ -96,15 +97,27 @@ def _header(path: Path, image: Any) -> Header:
     shape, dtype = tuple(int(n) for n in image.shape), image.get_data_dtype()
     if len(shape) != 3:
         raise FormatError(f"{path}: found {len(shape)} axes {shape}, wanted 3; split it into one file a volume or channel")
+    if min(shape) < 1:
+        raise FormatError(f"{path}: found axes of {shape} voxels, wanted 1 or more; the file is damaged: export it again")
     if dtype.kind not in "iuf":
         raise FormatError(f"{path}: found voxels of type {dtype}, wanted plain numbers; export it as a scalar volume")
     _require_whole(path, image.dataobj)
     affine = np.array(image.affine, dtype=np.float64)
-    affine[:3] *= _MM_PER_UNIT[image.header.get_xyzt_units()[0]]
+    affine[:3] *= _mm_per_unit(path, image)
     return header_from(path, shape, affine, dtype)
 
 
+def _mm_per_unit(path: Path, image: Any) -> float:
+    """By the space bits alone: nibabel's own reading fails on a unit of time that it does not know."""
+    unit = int(image.header["xyzt_units"]) & 7
+    if unit not in _MM_PER_UNIT:
+        raise FormatError(f"{path}: found {unit} as unit of length, wanted 0 to 3 (unknown, m, mm, micron); export it again")
+    return _MM_PER_UNIT[unit]
+
+
 def _require_whole(path: Path, proxy: Any) -> None:
+    if not 0 <= proxy.offset <= _MAX_OFFSET:
+        raise FormatError(f"{path}: its voxels begin at byte {proxy.offset}; the header is damaged: export the file again")
     wanted = proxy.offset + int(np.prod(proxy.shape)) * proxy.dtype.itemsize
     if not path.name.lower().endswith(".gz") and path.stat().st_size < wanted:
         raise FormatError(f"{path}: truncated: found {path.stat().st_size} bytes, wanted {wanted}; copy it again")

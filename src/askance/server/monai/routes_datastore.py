@@ -154,13 +154,14 @@ def update_label_info(
 
 
 def params_of(text: str) -> dict[str, Any]:
-    """A JSON object.
+    """A JSON object, of numbers and texts that can be sent back: no NaN, no half of a character.
 
     Raises:
         AnswerError: it is none.
     """
     try:
         said = json.loads(text or "{}")
+        json.dumps(said, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise AnswerError("params are no JSON") from None
     if not isinstance(said, dict):

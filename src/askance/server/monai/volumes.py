@@ -78,7 +78,8 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     """Store the slices of ``volume`` that were asked, or all, as far as somebody drew on them.
 
     A proposal in this person's hands that comes back as it was is approved; a slice that nobody took in hand, or that comes
-    back as empty as it was shown, may not have been looked at.
+    back as empty as it was shown, may not have been looked at. What was in this person's hands until the time was over is
+    taken as the page takes it: it stands where nobody else has the slice, and is a version beside theirs otherwise.
 
     Raises:
         AnswerError: nothing of this case is asked, or nothing was drawn, and that is not what was wanted.
@@ -88,16 +89,17 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
     asked, others = _handed_in(client, case, planes, wanted.everything)
     shown = split(proposed(client, case), axis)
-    drawn = {index for index in range(len(planes)) if wanted.unchanged or (planes[index] != shown[index]).any()}
-    approved = {index for index in asked if shown[index].any() and _reads(client, ids[index])}
-    mine, beside = [index for index in asked if index in drawn | approved], [index for index in others if index in drawn]
+    drawn, kept = _drawn_and_kept(planes, shown)
+    done = {index for index in asked if wanted.unchanged or index in drawn or (index in kept and _reads(client, ids[index]))}
+    mine = [index for index in asked if index in done]
+    beside = [index for index in others if wanted.unchanged or index in drawn]
     if not mine and not beside:
         raise AnswerError(
             f"nothing was drawn on the slices of {case.id!r} that are asked; where they are right as they are, send "
             '{"accept_unchanged": true} with the label'
         )
     for index in mine:
-        if not _reads(client, ids[index]):
+        if client.store.state(ids[index]) == "queried":
             desk.take(ids[index], client.user.name, TAB)
         answer = _answer(client, case, index, planes[index])
         desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
@@ -105,17 +107,29 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     return Taken([ids[index] for index in mine + beside], [ids[index] for index in asked if index not in mine])
 
 
+def _drawn_and_kept(planes: NDArray[np.uint8], shown: NDArray[np.uint8]) -> tuple[set[int], set[int]]:
+    """Indices of the planes that differ from what was shown, and of those that are it and hold labels.
+
+    Where nothing was kept the drawing began from nothing, and what it leaves empty was not drawn.
+    """
+    same = (planes == shown).all(axis=(1, 2))
+    kept = set(np.flatnonzero(same & shown.any(axis=(1, 2))).tolist())
+    drawn = ~same if kept else ~same & planes.any(axis=(1, 2))
+    return set(np.flatnonzero(drawn).tolist()), kept
+
+
 def _handed_in(client: Client, case: Case, planes: NDArray[np.uint8], everything: bool) -> tuple[list[int], list[int]]:
-    """Slices of the case that are asked of this person, and, where ``everything`` is wanted, others with a label.
+    """Slices of the case that are (or were, until the time was over) asked of this person; if wanted, others with a label.
 
     Raises:
         AnswerError: none is asked, and not everything was wanted.
     """
     axis, standing = client.store.config.grid.axis, client.store.desk.standing(case.id)
+    lapsed = client.store.desk.lapsed(client.user.name)
     asked = [
         index
         for index in range(len(planes))
-        if standing[index].state == "queried" or _reads(client, slice_id(case.id, axis, index))
+        if standing[index].state == "queried" or (name := slice_id(case.id, axis, index)) in lapsed or _reads(client, name)
     ]
     if not asked and not everything:
         raise AnswerError(

@@ -1,0 +1,132 @@
+"""What goes wrong while an expert draws, in a real Chromium: a lapsed lease, a slip, a slice that cannot be shown."""
+
+from collections.abc import Iterator
+
+import pytest
+from browsing import Visitor, chromium
+from playwright.sync_api import Browser, Route
+from served import Served, link_of, serving, set_settings
+
+from askance.active.study import Study
+from askance.records import parse_slice_id
+from askance.store.store import Store
+from made_studies import let_lapse
+
+SAVED = "document.getElementById('saved').textContent === 'Saved'"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+def draw_something(visitor: Visitor) -> None:
+    visitor.told("window.askance.drawing.change('wipe', (plane) => plane.fill(0))")
+    visitor.press("1")
+    visitor.stroke((6, 12), (16, 12))
+
+
+def test_what_was_drawn_before_the_time_was_over_is_shown_after_it_and_comes_back(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    slice_id = anna.ready()
+    draw_something(anna)
+    drawn = anna.plane()
+    anna.until(SAVED)
+    with Store.open(served.folder) as store:
+        let_lapse(store)
+        store.desk.lapse()
+    anna.told("window.askance.reload()")
+    assert anna.plane() == drawn, "the volume is loaded anew while the slice is in nobody's hands"
+    anna.page.reload()
+    assert anna.ready() == slice_id, "what was begun comes first"
+    assert anna.plane() == drawn
+    assert anna.complaints == []
+
+
+def test_a_slip_on_a_neighbour_that_was_undone_is_nobodys_answer(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    slice_id = anna.ready()
+    case, axis, _ = parse_slice_id(slice_id)
+    key = "ArrowUp" if anna.told("window.askance.viewer.place") == 0 else "ArrowDown"
+    anna.press(key)
+    beside = int(anna.told("window.askance.indexOf(window.askance.viewer.current)"))
+    anna.press("1")
+    anna.stroke((2, 2), (9, 2))
+    anna.until(SAVED)
+    anna.press("Control+z", "x")
+    anna.until(SAVED)
+    assert anna.told("[...window.askance.handing.planes().keys()]") == [parse_slice_id(slice_id)[2]]
+    anna.told("window.askance.submit()")
+    anna.page.wait_for_timeout(300)
+    if anna.told("document.getElementById('dialog').open"):
+        assert "also drew" not in anna.page.inner_text("#dialog")
+        anna.press("Enter")
+    anna.next_after(slice_id)
+    with Store.open(served.folder) as store:
+        assert store.annotation(slice_id) is not None
+        assert all(one.author != "anna" for one in store.desk.versions(f"{case}/{axis}/{beside}"))
+
+
+def test_a_slice_that_cannot_be_shown_keeps_nobody_from_the_next(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    first = anna.ready()
+
+    def refuse(route: Route) -> None:
+        if first.replace("/", "%2F") in route.request.url:
+            route.fulfill(status=422, json={"error": "the image is damaged"})
+        else:
+            route.continue_()
+
+    anna.page.route("**/api/view?*", refuse)
+    anna.page.reload()
+    anna.until("document.getElementById('notice').textContent.includes('cannot be shown: the image is damaged')")
+    anna.page.get_by_role("button", name="Try again").click()
+    anna.page.wait_for_timeout(300)
+    anna.until("document.getElementById('notice').textContent.includes('cannot be shown')")
+    anna.page.get_by_role("button", name="Skip it").click()
+    anna.next_after(first)
+    with Store.open(served.folder) as store:
+        assert store.state(first) == "skipped"
+
+
+def test_where_more_of_the_volume_cannot_be_had_the_slab_stays(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    anna.ready()
+    failing = [True]
+
+    def give(route: Route) -> None:
+        if failing[0] and "reach" not in route.request.url:
+            route.abort()
+        else:
+            route.continue_(url=route.request.url.replace("reach=4", "reach=0"))
+
+    anna.page.route("**/api/view?*", give)
+    anna.page.reload()
+    anna.ready()
+    anna.press("ArrowUp")
+    anna.until("document.getElementById('banner').textContent.includes('connection is lost')")
+    assert anna.told("window.askance.viewer.depth") == 1
+    anna.press("1")
+    anna.stroke((6, 12), (16, 12))
+    failing[0] = False
+    anna.press("ArrowUp")
+    anna.until("window.askance.viewer.depth > 1")
+    anna.press("x")
+    assert 1 in anna.plane(), "what was drawn meanwhile is still there"
+
+
+def test_new_slices_appear_by_themselves_to_who_waits(browser: Browser, asking_study: Study) -> None:
+    folder = asking_study.store.folder
+    asking_study.store.close()
+    set_settings(folder, second_reader=1.0)
+    with serving(folder) as served:
+        with Store.open(folder) as store:
+            store.desk.add_user("ben", "expert", 1, "test")
+            for case in store.cases("learn"):
+                store.desk.take_case(case.id, "ben", "t")
+        anna = Visitor(browser, link_of(served, "anna"))
+        anna.until("document.getElementById('notice').textContent.includes('other people’s hands')")
+        with Store.open(folder) as store:
+            let_lapse(store)
+        anna.ready()
