@@ -18,8 +18,10 @@ from askance.cli import make_parser
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
 from askance.report.paired_tables import (
     OBJECTIVE,
+    START,
     against,
     by_objective,
+    by_start,
     share_of_full,
     warm_and_from_scratch,
     with_and_without_d,
@@ -154,6 +156,7 @@ def _curve(lines: list[dict[str, Any]]) -> str:
         pairs = {
             "what the adversarial term is worth": with_and_without_d(mine),
             "objectives": by_objective(mine),
+            "how the first slices are chosen": by_start(mine),
             "cycles that go on from the last one's networks": warm_and_from_scratch(mine),
         }
         for what, rows in pairs.items():
@@ -176,9 +179,9 @@ def write_curves() -> None:
 
 
 def _shown_tags(lines: list[dict[str, Any]], dataset: str) -> list[str]:
-    """Tags with a section of their own: objectives are one table."""
+    """Tags with a section of their own: objectives and first slices are one table each."""
     tags = {line["tag"] or "" for line in lines if line["dataset"] == dataset}
-    return sorted(tag for tag in tags if not tag.startswith(OBJECTIVE))
+    return sorted(tag for tag in tags if not tag.startswith((OBJECTIVE, START)))
 
 
 def _curve_name(dataset: str, tag: str) -> str:

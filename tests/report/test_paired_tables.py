@@ -7,6 +7,7 @@ from typing import Any
 from askance.report.paired_tables import (
     against,
     by_objective,
+    by_start,
     share_of_full,
     warm_and_from_scratch,
     with_and_without_d,
@@ -94,6 +95,14 @@ def test_objectives_stand_beside_plain_supervision_of_the_same_bases() -> None:
     assert rows["plain"]["Dice - plain"] == "–"
     assert rows["luc"]["Dice - plain"] == "-2.00 (-2.00 to -2.00)"
     assert rows["luc"]["Labelled"] == "5.0 %"
+
+
+def test_the_first_slices_are_held_against_random_ones_seed_by_seed() -> None:
+    ways = (("random", 0.0), ("spread", 0.01))
+    lines = [line("base", s, 0.025, 0.8 + s / 100 + more, f"start-{way}") for way, more in ways for s in (0, 1)]
+    random, spread = by_start([*lines, line("base", 0, 0.05, 0.1, "objective-plain")])
+    assert (random["First slices"], random["Dice - random"]) == ("random", "–")
+    assert spread["Slice Dice - random"] == "+1.00 (+1.00 to +1.00)"
 
 
 def test_the_interval_over_patients_is_wide_where_they_disagree() -> None:

@@ -20,6 +20,8 @@ from askance.report.wording import NOTHING, decimal, percent
 WITHOUT_D = "noadv"
 #: The beginning of the tag of lines that differ in the objective alone.
 OBJECTIVE = "objective-"
+#: The beginning of the tag of lines that differ in how the first slices were chosen alone.
+START = "start-"
 #: The end of the tag of lines whose cycles each began from scratch.
 COLD = "cold"
 
@@ -147,19 +149,29 @@ def by_objective(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
 
     ``plain`` is supervision without an adversary; differences are to it, paired by seed.
     """
+    return _by_tag(lines, "Objective", OBJECTIVE, "plain")
+
+
+def by_start(lines: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A row a way to choose the first slices, from lines of one data set tagged ``START`` and its name, against random."""
+    return _by_tag(lines, "First slices", START, "random")
+
+
+def _by_tag(lines: Sequence[Mapping[str, Any]], what: str, prefix: str, other: str) -> list[Row]:
+    """A row a way that the lines' tags name after ``prefix``: its Dice, and the difference to ``other``, paired by seed."""
     found: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
     for line in lines:
-        if (line["tag"] or "").startswith(OBJECTIVE):
-            found[line["tag"].removeprefix(OBJECTIVE)][line["seed"]] = line
-    plain, rows = found.get("plain", {}), []
+        if (line["tag"] or "").startswith(prefix):
+            found[line["tag"].removeprefix(prefix)][line["seed"]] = line
+    reference, rows = found.get(other, {}), []
     for name, mine in sorted(found.items()):
         values = [line["dice"] for line in mine.values()]
         spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
         (labelled,) = {percent(line["budget"]) for line in mine.values()}
-        row = {"Objective": name, "Labelled": labelled, "Seeds": str(len(mine)), "Dice": f"{np.mean(values):.3f}{spread}"}
-        seeds = sorted(mine.keys() & plain.keys()) if name != "plain" else []
-        for title, key in (("Dice - plain", "dice"), ("Slice Dice - plain", "slice_dice")):
-            pair = ({seed: of[seed][key] for seed in seeds} for of in (mine, plain))
+        row = {what: name, "Labelled": labelled, "Seeds": str(len(mine)), "Dice": f"{np.mean(values):.3f}{spread}"}
+        seeds = sorted(mine.keys() & reference.keys()) if name != other else []
+        for title, key in ((f"Dice - {other}", "dice"), (f"Slice Dice - {other}", "slice_dice")):
+            pair = ({seed: of[seed][key] for seed in seeds} for of in (mine, reference))
             row[title] = _difference(*pair) if seeds else NOTHING
         rows.append(row)
     return rows
