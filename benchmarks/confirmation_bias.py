@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from studies import blank_line
 
 from askance.active.environment import describe_environment
 from askance.active.study import Study, by_case, model_name
@@ -42,7 +43,7 @@ def main() -> None:
     for folder in options.studies:
         with Study.open(folder) as study:
             for line in _lines(study):
-                text = json.dumps({"bench": "confirmation_bias", "dataset": options.dataset, **line})
+                text = json.dumps({**blank_line("confirmation_bias", options.dataset), **line})
                 print(text, flush=True)
                 with options.out.open("a") as file:
                     file.write(text + "\n")
@@ -67,8 +68,10 @@ def _lines(study: Study) -> Iterator[dict[str, Any]]:
             "method": study.config.preset,
             "acquisition": study.config.acquisition,
             "seed": study.config.seed,
-            "budget": records[model.cycle]["budget"],
-            "dice": records[model.cycle]["dice"],
+            **{key: records[model.cycle][key] for key in ("budget", "labelled_slices", "dice", "dice_per_class", "peak_mb")},
+            "pool_slices": records[model.cycle]["learn_slices"],
+            "seconds": sum(records[model.cycle]["seconds"].values()),
+            "score_r": _summary(_pairs(study, model.id, judged, judged.keys() - learn)).get("r"),
             "cycle": model.cycle,
             **{name: _summary(pairs) for name, pairs in groups.items()},
             "too_high_pseudo": _difference(groups["pseudo"], groups["test_pseudo"]),

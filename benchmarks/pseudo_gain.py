@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
-from studies import copied, digest_of
+from studies import blank_line, copied, digest_of
 
 from askance import api
 from askance.active.environment import describe_environment, peak_mb
@@ -69,7 +69,8 @@ def main() -> None:
                     "settings": _digest(options),
                 }
                 if (*key.values(), variant) not in done:
-                    line = {"bench": "pseudo_gain", **key, "method": variant, **_trained(options, base, seed, variant)}
+                    line = {**blank_line("pseudo_gain", options.data.name), **key, "method": variant}
+                    line |= _trained(options, base, seed, variant)
                     print(json.dumps({name: line[name] for name in (*_KEY, "dice", "slice_dice")}), flush=True)
                     with options.out.open("a") as file:
                         file.write(json.dumps(line) + "\n")

@@ -21,12 +21,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import psutil
+from studies import blank_line
 
 from askance import api
 from askance.active.environment import describe_environment
 from askance.config import from_preset
 from askance.records import Affine, Asked, Case, LabelEntry, Model, Prediction, Query, Source, Split
-from askance.report.benchmarks import KEYS
 from askance.server.jobs import NICENESS
 from askance.store.store import Store
 from askance.volumes.files import hash_file
@@ -188,11 +188,8 @@ def main() -> None:
         for training in (False, True):
             found = measure(arguments.study, experts, slices, thought_s, training)
             line = {
-                **dict.fromkeys(KEYS),
-                "bench": "serve_load",
-                "dataset": "synthetic",
+                **blank_line("serve_load", "synthetic"),
                 "seed": 0,
-                "dice": None,
                 "cases": arguments.cases,
                 "slices": arguments.cases * DEPTH,
                 **found,

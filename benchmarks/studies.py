@@ -1,4 +1,4 @@
-"""Studies of a recipe, in its folder of work."""
+"""Studies of a recipe, in its folder of work; and the keys that the lines of every recipe have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+_KEYS = (
+    *("bench", "dataset", "method", "acquisition", "seed", "fold", "budget", "labelled_slices", "pool_slices", "dice"),
+    *("dice_per_class", "score_r", "seconds", "peak_mb", "commit", "state"),
+)
+
+
+def blank_line(bench: str, dataset: str) -> dict[str, Any]:
+    """A line in which everything else has no meaning, until it is given."""
+    return {**dict.fromkeys(_KEYS), "bench": bench, "dataset": dataset, "default": False}
 
 
 def copied(study: Path, folder: Path, change: Callable[[Path], None] | None = None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -78,6 +79,18 @@ def test_generated_pages_are_what_the_generator_writes_now(page: str, monkeypatc
 
     written = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     assert written == getattr(generate, f"{page}_page")(), "run `make docs` and commit what it wrote"
+
+
+def test_every_line_of_every_recipe_has_the_keys_that_all_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from studies import blank_line
+
+    keys = blank_line("", "").keys()
+    results = sorted((ROOT / "benchmarks" / "results").glob("*.jsonl"))
+    assert results
+    for path in results:
+        lacking = [keys - json.loads(line).keys() for line in path.read_text(encoding="utf-8").splitlines()]
+        assert set().union(*lacking) == set(), path.name
 
 
 def test_the_figures_of_the_readme_are_measured_ones() -> None:
