@@ -40,6 +40,7 @@ def walk(browser: Browser, served: Served) -> Iterator[tuple[str, Visitor]]:
     anna = Visitor(browser, link_of(served, "anna"))
     yield from _drawing(anna)
     yield from _tabs(anna, served)
+    yield from _not_shown(anna)
     ben = Visitor(browser, link_of(served, "ben"))
     yield from _taken_over(anna, ben, served)
     yield from _readers(anna, ben, Visitor(browser, served.link), served)
@@ -88,6 +89,18 @@ def _tabs(anna: Visitor, served: Served) -> Iterator[tuple[str, Visitor]]:
     yield "left behind", anna
     first.close()
     anna.page = second
+
+
+def _not_shown(anna: Visitor) -> Iterator[tuple[str, Visitor]]:
+    slice_id = anna.ready()
+    views = "**/api/view?*"
+    anna.page.route(views, lambda route: route.fulfill(status=422, json={"error": "its image is damaged"}))
+    anna.page.reload()
+    anna.until(NOTICE.format("cannot be shown"))
+    yield "not shown", anna
+    anna.page.unroute(views)
+    anna.page.get_by_role("button", name="Try again").click()
+    anna.until(f"window.askance.slice === '{slice_id}' && !window.askance.isBusy")
 
 
 def _taken_over(anna: Visitor, ben: Visitor, served: Served) -> Iterator[tuple[str, Visitor]]:

@@ -24,6 +24,7 @@ WORDS = {
     "slips": ("Hand it in like this?", "apart"),
     "two tabs": ("open in another tab", "Work here instead"),
     "left behind": ("You went on with this slice in another tab",),
+    "not shown": ("cannot be shown: its image is damaged", "Try again", "Skip it"),
     "lapsed": ("went back to the queue", "Take it again"),
     "taken over": ("somebody else has it now", "Next slice"),
     "offline": ("The connection is lost",),
