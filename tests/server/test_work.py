@@ -95,6 +95,25 @@ def test_a_draft_is_shown_after_its_time_was_over_and_whoever_has_the_slice_then
     assert people.ben.view(slice_id)[0]["drafts"] == [], "nobody else sees it"
 
 
+def test_a_reviewer_sees_the_answer_and_no_older_drawing_of_their_own(asking_study: Study) -> None:
+    folder = asking_study.store.folder
+    set_settings(folder, review="true")
+    with Store.open(folder) as store, TestClient(create_app(store), base_url="http://127.0.0.1") as client:
+        people = people_of(store, client)
+        slice_id = people.rita.next()
+        index = index_of(slice_id)
+        people.rita.send("draft", slice_id, {index: np.full((24, 32), 2, np.uint8)}, "PUT")
+        people.rita.post("give_back", slice=slice_id)
+        assert people.anna.next() == slice_id
+        people.anna.send("submit", slice_id, {index: np.full((24, 32), 1, np.uint8)})
+        assert people.rita.post("review/next").json()["slice"] == slice_id
+        header, sections = people.rita.view(slice_id, reach=0)
+        assert (header["drafts"], set(sections["labels"])) == ([], {1})
+        people.rita.send("draft", slice_id, {index: np.zeros((24, 32), np.uint8)}, "PUT")
+        header, sections = people.rita.view(slice_id, reach=0)
+        assert (header["drafts"], set(sections["labels"])) == ([index], {0})
+
+
 def test_two_experts_work_on_different_slices_until_the_query_is_done(people: People) -> None:
     seen = []
     while True:

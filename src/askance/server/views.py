@@ -130,7 +130,7 @@ class Views:
         if not 0 <= channel < len(place.case.images):
             raise UsageError(f"channel {channel} is not there; wanted 0 to {len(place.case.images) - 1}")
         first, count = self._range(place, reach)
-        draft = self._store.desk.draft(place.slice_id, seen.user.name)  # whether or not the lease lapsed
+        draft = self._draft(place, seen)
         known = self._known(place, seen, range(first, first + count)) | {
             index: (plane, "draft") for index, plane in draft.items() if first <= index < first + count
         }
@@ -142,6 +142,12 @@ class Views:
             labels[index - first] = plane
         sections["labels"] = place.display.to_volume(labels).tobytes(order="F")
         return pack(header, sections | self._opinion(place, seen))
+
+    def _draft(self, place: Place, seen: Seen) -> dict[int, NDArray[np.uint8]]:
+        """What this person has drawn, whether or not the lease lapsed; in a review, since the answer that is reviewed."""
+        reviews = seen.lease is not None and seen.lease.purpose == "review"
+        answer = self._store.annotation(place.slice_id) if reviews else None
+        return self._store.desk.draft(place.slice_id, seen.user.name, answer.created_at if answer else None)
 
     def _range(self, place: Place, reach: int | None) -> tuple[int, int]:
         depth = place.case.shape[place.display.file_axis]

@@ -140,9 +140,9 @@ class Desk:
         """Keep what is drawn so far; LeaseError where another tab has the slice, or it is handed in."""
         self._database.write(_save_draft, slice_id, user, tab, planes, self.reading.lease_s)
 
-    def draft(self, slice_id: str, user: str) -> dict[int, NDArray[np.uint8]]:
-        """What ``user`` has drawn and not handed in, plane by plane."""
-        return self._database.read(drafts.load, slice_id, user)
+    def draft(self, slice_id: str, user: str, since: str | None = None) -> dict[int, NDArray[np.uint8]]:
+        """What ``user`` has drawn and not handed in, plane by plane; ``since`` then (ISO UTC)."""
+        return self._database.read(drafts.load, slice_id, user, since)
 
     def submit(self, handing: Handing) -> HandedIn:
         """Store an answer and move its slice on; see ``handing_in``."""

@@ -24,10 +24,12 @@ def save(connection: sa.Connection, slice_id: str, user: str, planes: dict[int, 
         connection.execute(sa.insert(table), row)
 
 
-def load(connection: sa.Connection, slice_id: str, user: str) -> dict[int, NDArray[np.uint8]]:
-    """The planes of the draft, by number; empty where there is none."""
+def load(connection: sa.Connection, slice_id: str, user: str, since: str | None = None) -> dict[int, NDArray[np.uint8]]:
+    """The planes of the draft, by number, those drawn ``since`` then (ISO UTC); empty where there is none."""
     table = schema.drafts
     chosen = sa.select(table.c.number, table.c.data).where(table.c.slice_id == slice_id, table.c.user == user)
+    if since is not None:
+        chosen = chosen.where(table.c.updated_at >= since)
     return {row.number: _plane(row.data) for row in connection.execute(chosen)}
 
 
