@@ -85,7 +85,7 @@ def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
     ids = tuple(entry.slice_id for entry in entries)
     folder = study.store.folder / "cache" / "training"
     shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         labels: NDArray[np.uint8] = _file(folder / "labels.npy", np.uint8, (len(ids), *study.config.grid.size))
         weights: NDArray[np.float16] = _file(folder / "weights.npy", np.float16, (len(ids), *_patches(study, entries)))
