@@ -56,6 +56,9 @@ def test_a_slip_on_a_neighbour_that_was_undone_is_nobodys_answer(browser: Browse
     anna.until(SAVED)
     anna.press("Control+z", "x")
     anna.until(SAVED)
+    anna.page.wait_for_timeout(500)
+    anna.page.reload()
+    assert anna.ready() == slice_id
     assert anna.told("[...window.askance.handing.planes().keys()]") == [parse_slice_id(slice_id)[2]]
     anna.told("window.askance.submit()")
     anna.page.wait_for_timeout(300)
@@ -72,7 +75,10 @@ def test_a_slice_that_cannot_be_shown_keeps_nobody_from_the_next(browser: Browse
     anna = Visitor(browser, link_of(served, "anna"))
     first = anna.ready()
 
+    asked = []
+
     def refuse(route: Route) -> None:
+        asked.append(route.request.url)
         if first.replace("/", "%2F") in route.request.url:
             route.fulfill(status=422, json={"error": "the image is damaged"})
         else:
@@ -81,13 +87,43 @@ def test_a_slice_that_cannot_be_shown_keeps_nobody_from_the_next(browser: Browse
     anna.page.route("**/api/view?*", refuse)
     anna.page.reload()
     anna.until("document.getElementById('notice').textContent.includes('cannot be shown: the image is damaged')")
+    before = len(asked)
     anna.page.get_by_role("button", name="Try again").click()
-    anna.page.wait_for_timeout(300)
+    anna.until(lambda: len(asked) > before)
     anna.until("document.getElementById('notice').textContent.includes('cannot be shown')")
     anna.page.get_by_role("button", name="Skip it").click()
     anna.next_after(first)
     with Store.open(served.folder) as store:
         assert store.state(first) == "skipped"
+
+
+def test_what_is_drawn_while_the_whole_volume_loads_stays_and_it_is_loaded_once(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    anna.ready()
+    waiting: list[Route] = []
+
+    def give(route: Route) -> None:
+        if "reach" in route.request.url:
+            route.continue_(url=route.request.url.replace("reach=4", "reach=0"))
+        else:
+            waiting.append(route)
+
+    anna.page.route("**/api/view?*", give)
+    anna.page.reload()
+    anna.ready()
+    anna.press("ArrowUp", "ArrowUp")
+    anna.until(lambda: waiting)
+    answer = waiting[0].fetch()  # what the server had before the stroke
+    anna.press("1")
+    anna.stroke((6, 12), (16, 12))
+    drawn = anna.plane()
+    anna.until(SAVED)
+    waiting[0].fulfill(response=answer)
+    anna.until("window.askance.viewer.depth > 1")
+    anna.press("x")
+    assert anna.plane() == drawn
+    assert anna.told("window.askance.touched.has(window.askance.seen.header.index)")
+    assert len(waiting) == 1
 
 
 def test_where_more_of_the_volume_cannot_be_had_the_slab_stays(browser: Browser, served: Served) -> None:

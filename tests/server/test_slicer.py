@@ -114,6 +114,7 @@ def test_what_a_drawing_that_began_from_nothing_leaves_empty_is_no_answer(asking
         volume[2:9, 2:9, drawn] = 1
         told = put_label(people.anna, case, volume).json()
         assert [parse_slice_id(one)[2] for one in told["slices"]] == [drawn]
+        assert put_label(people.anna, case, volume).status_code == 422, "her own label coming back is no proposal that did"
         erased = shown.copy()
         erased[..., drawn] = volume[..., drawn]
         erased[..., rest[0]] = 0
@@ -137,6 +138,13 @@ def test_what_is_drawn_comes_late_and_is_kept_as_it_is_on_the_page(asking_study:
         found = {one: people.store.annotation(one) for one in asked}
         assert [one for one, annotation in found.items() if annotation] == asked[:1]
         assert people.store.state(asked[0]) == "leased", "it is Ben's still"
+        for _ in range(2):
+            assert put_label(people.anna, case, volume).status_code == 422, "nothing new was drawn"
+        ben = np.full(volume.shape[:2], 1, np.uint8)
+        people.ben.tab = "t"
+        people.ben.send("submit", asked[0], {index: ben})
+        assert put_label(people.anna, case, volume).status_code == 422
+        assert [one.author for one in people.store.desk.versions(asked[0])] == ["anna", "ben"]
 
 
 def test_an_image_that_is_sent_is_found_from_every_folder(

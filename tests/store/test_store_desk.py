@@ -317,6 +317,35 @@ def test_a_draft_that_comes_after_the_answer_is_refused_and_no_ghost(asked: Stor
     assert list(asked.desk.draft(aside, "anna")) == [0], "what was set aside may be taken up again"
 
 
+def test_of_one_persons_late_answers_the_last_stands_and_no_draft_comes_after_it(asked: Store) -> None:
+    slice_id = taken(asked, "anna")
+    let_lapse(asked)
+    asked.desk.lapse()
+    asked.desk.take(slice_id, "ben", "t")
+    assert [submit(asked, "anna", slice_id, label) for label in (1, 2)] == ["late", "late"]
+    assert [(one.author, one.version) for one in asked.desk.versions(slice_id)] == [("anna", 1), ("anna", 2)]
+    assert asked.desk.lapsed("anna") == set()
+    with pytest.raises(LeaseError, match="is handed in"):
+        asked.desk.save_draft(slice_id, "anna", "t", {0: labels(3)})
+    assert asked.desk.draft(slice_id, "anna") == {}
+
+
+def test_what_a_reviewer_gave_back_comes_last_to_that_one(tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), review=True) as store:
+        for _ in range(2):
+            submit(store, "anna", taken(store, "anna"), 1)
+        first = store.desk.next_review("rita", "t")
+        assert first is not None
+        store.desk.give_back(first.lease.slice_id, "rita", "t")
+        second = store.desk.next_review("rita", "t")
+        assert second is not None
+        assert second.lease.slice_id != first.lease.slice_id
+        store.desk.accept(second.lease.slice_id, "rita", "t")
+        again = store.desk.next_review("rita", "t")
+        assert again is not None
+        assert again.lease.slice_id == first.lease.slice_id
+
+
 def test_who_waits_is_told_when_something_comes_up(tmp_path: Path, new_database: NewDatabase) -> None:
     with made(tmp_path / "study", new_database(), second_reader=1.0) as store:
         first = taken(store, "anna")

@@ -59,7 +59,14 @@ export class Drafts {
 
   send(delay) {
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => { this.sending = this.sending.then(() => this.sendNow()) }, delay)
+    this.timer = setTimeout(() => this.flush(), delay)
+  }
+
+  /** Send what is not sent yet, after what is under way. */
+  flush() {
+    clearTimeout(this.timer)
+    this.sending = this.sending.then(() => this.sendNow())
+    return this.sending
   }
 
   async sendNow() {

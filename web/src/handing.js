@@ -37,6 +37,15 @@ export class Handing {
     return source !== 'draft' && this.page.viewer.isPlaneOf(place, sections.labels)
   }
 
+  /** Whether all that was drawn is at hand, as handing in ends the draft; where that failed before it is tried again. */
+  async isAllLoaded() {
+    const { page } = this
+    if (page.isDrawnBeyond()) await page.loadWhole()
+    const isLost = [...page.touched].some((index) => page.placeOf(index) === undefined && !page.drafts.planes.has(index))
+    if (isLost) page.tell('What you drew on other slices could not be loaded, so nothing is handed in yet. Try again.')
+    return !isLost
+  }
+
   /** The other slices of `planes` by name; empty where there are none. */
   beside(planes) {
     const others = [...planes.keys()].filter((index) => index !== this.page.seen.header.index)
@@ -46,11 +55,8 @@ export class Handing {
   async submit() {
     if (!this.ready) return
     const { page } = this
-    if (page.isDrawnBeyond()) await page.loadWhole() // it failed before: what is drawn there is handed in with the rest
+    if (!(await this.isAllLoaded())) return
     const planes = this.planes()
-    if ([...page.touched].some((index) => page.placeOf(index) === undefined && !planes.has(index))) {
-      return page.tell('What you drew on other slices could not be loaded, so nothing is handed in yet. Try again.')
-    }
     const asked = page.seen.header.index
     const found = slips(planes.get(asked), page.began, ...page.viewer.planeShape, page.classes)
     const beside = this.beside(planes)
@@ -67,6 +73,7 @@ export class Handing {
     if (!this.ready) return
     const { page } = this
     const { slice } = page
+    if (!(await this.isAllLoaded())) return
     const beside = this.beside(this.planes())
     if (beside) return page.hint(`You also drew on ${beside}, which accepting would drop: submit with Enter instead.`)
     if (page.purpose === 'review') return this.handIn(() => post('review/accept', { slice }))
@@ -79,7 +86,11 @@ export class Handing {
     if (!this.ready || this.page.purpose === 'review') return
     const { slice } = this.page
     const reason = await askReason(state === 'skipped' ? 'Skip' : 'Flag as unreadable', SKIPS)
-    if (reason) await this.handIn(() => post('aside', { slice, state, reason }))
+    if (!reason) return
+    await this.handIn(async () => {
+      await this.page.drafts.flush() // it is kept, and shown again where the slice is taken up again
+      return post('aside', { slice, state, reason })
+    })
   }
 
   /** Nothing is drawn until the server has answered: what it takes is what is on the screen. */

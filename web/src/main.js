@@ -60,12 +60,10 @@ class Page {
   /** The slice is in hand and cannot be shown: nobody is kept from the next one by that. */
   unshown({ slice, purpose }, error) {
     console.error(error)
-    const skip = async () => {
-      await post('aside', { slice, state: 'skipped', reason: 'It cannot be shown' })
-      await this.next()
-    }
-    const again = ['Try again', () => this.next()]
-    this.notice(`Slice ${slice} cannot be shown: ${error.message}`, purpose === 'review' ? [again] : [again, ['Skip it', skip]])
+    const reason = 'It cannot be shown'
+    const leave = () => (purpose === 'review' ? post('give_back', { slice }) : post('aside', { slice, state: 'skipped', reason }))
+    const goOn = [purpose === 'review' ? 'Put it back' : 'Skip it', () => leave().then(() => this.next())]
+    this.notice(`Slice ${slice} cannot be shown: ${error.message}`, [['Try again', () => this.next()], goOn])
   }
 
   async open(told) {
@@ -116,25 +114,38 @@ class Page {
   /** The whole volume in place of the slab; where it cannot be had the slab stays, and that is said. */
   async loadWhole() {
     if (this.whole || this.isBusy) return
-    await this.reload(null).catch((error) => this.fail(error))
+    this.loading ??= this.reload(null).catch((error) => this.fail(error)).finally(() => { this.loading = null })
+    await this.loading
   }
 
-  /** The slice anew, with what is drawn, and `reach` slices to either side (null: all). */
+  /** The slice anew, with what is drawn meanwhile, too, and `reach` slices to either side (null: all). */
   async reload(reach = this.reach) {
     if (!this.slice) return
-    await this.drafts.sendNow()
+    await this.drafts.flush()
     const index = this.indexOf(this.viewer.current)
     const { slice, drawing } = this
     const seen = await view(slice, reach, this.channel)
     if (slice !== this.slice) return
     this.reach = reach
     const byIndex = drawing.history((place) => this.indexOf(place))
+    const drawn = this.drafts.slice === slice && this.mode !== 'settle' ? this.drafts.planes : new Map()
     await this.show(slice, seen, true)
+    this.layOver(drawn)
     Object.assign(drawing, byIndex)
     Object.assign(drawing, drawing.history((place) => this.placeOf(place)))
     if (this.mode === 'settle') this.settling.look()
     this.redraw()
     this.looks.goTo(this.placeOf(index) ?? this.viewer.place)
+  }
+
+  /** What was drawn here since the slice was opened is newer than what the server may have had of it. */
+  layOver(drawn) {
+    for (const [index, plane] of drawn) {
+      if (this.placeOf(index) !== undefined) this.viewer.setPlane(this.placeOf(index), plane)
+      if (!this.drafts.planes.has(index)) this.drafts.planes.set(index, plane)
+      this.touched.add(index)
+    }
+    if (drawn.size) this.viewer.refresh()
   }
 
   prefetch() {

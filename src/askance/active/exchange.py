@@ -94,9 +94,9 @@ def read_answers(study: Study, folder: Path, author: str, accept_unchanged: bool
     states = study.store.states()
     _require_takeable(folder, drawings, accept_unchanged, [one for one in marks if _comes_late(states[one], marks[one])])
     study.store.save_answers(drawings.answers)
-    _hold(folder, author, drawings.held)
     for slice_id, mark in marks.items():
         _set_aside(study, slice_id, mark, author)
+    _hold(folder, author, drawings.held)
     waiting = tuple(one for one in by_status[""] if states[one] in OPEN)
     return Taken(by_status["done"], by_status["skip"], by_status["unreadable"], waiting, tuple(drawings.ignored))
 
@@ -111,7 +111,7 @@ def _held(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _hold(folder: Path, author: str, held: Mapping[str, str]) -> None:
-    """Note what ``folder`` holds now. Where it cannot be written, an older drawing put back is taken for the old answer."""
+    """Note what ``folder`` holds now, if it can be written: else what is drawn later is told by the store alone."""
     known = _held(folder)
     known[author] = {**known.get(author, {}), **held}
     with suppress(StudyError), replacing(folder / _TAKEN) as draft:

@@ -130,10 +130,9 @@ class Views:
         if not 0 <= channel < len(place.case.images):
             raise UsageError(f"channel {channel} is not there; wanted 0 to {len(place.case.images) - 1}")
         first, count = self._range(place, reach)
-        draft = self._draft(place, seen)
-        known = self._known(place, seen, range(first, first + count)) | {
-            index: (plane, "draft") for index, plane in draft.items() if first <= index < first + count
-        }
+        known = self._known(place, seen, range(first, first + count))
+        draft = {index: plane for index, plane in self._draft(place, seen).items() if _is_drawn(place, index, plane, known)}
+        known |= {index: (plane, "draft") for index, plane in draft.items() if first <= index < first + count}
         image = place.display.to_volume(self._cache.planes(place.case)[first : first + count, channel])
         header = self._header(place, seen, first, count, known) | {"drafts": sorted(draft)}
         sections = {"image": _nifti(image, place.display.slab_affine(first, count))}
@@ -145,9 +144,15 @@ class Views:
 
     def _draft(self, place: Place, seen: Seen) -> dict[int, NDArray[np.uint8]]:
         """What this person has drawn, whether or not the lease lapsed; in a review, since the answer that is reviewed."""
-        reviews = seen.lease is not None and seen.lease.purpose == "review"
+        desk, reviews = self._store.desk, seen.lease is not None and seen.lease.purpose == "review"
         answer = self._store.annotation(place.slice_id) if reviews else None
-        return self._store.desk.draft(place.slice_id, seen.user.name, answer.created_at if answer else None)
+        since = None
+        if answer is not None:  # it may have been stated again since, word for word
+            same = [
+                one for one in desk.versions(place.slice_id) if (one.author, one.sha256) == (answer.author, answer.sha256)
+            ]
+            since = min(one.created_at for one in same)
+        return desk.draft(place.slice_id, seen.user.name, since)
 
     def _range(self, place: Place, reach: int | None) -> tuple[int, int]:
         depth = place.case.shape[place.display.file_axis]
@@ -221,6 +226,14 @@ class Views:
             while len(self._predictions) > _KEPT_PREDICTIONS:
                 self._predictions.popitem(last=False)
         return made
+
+
+def _is_drawn(
+    place: Place, index: int, plane: NDArray[np.uint8], known: Mapping[int, tuple[NDArray[np.uint8], str]]
+) -> bool:
+    """Whether a draft's plane is a drawing still: one of a neighbour that was undone shows what is shown without it."""
+    without = known[index][0] if index in known else np.zeros_like(plane)
+    return index == place.index or not np.array_equal(plane, without)
 
 
 def version_plane(store: Store, place: Place, one: Annotation) -> bytes:

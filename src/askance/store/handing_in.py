@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from askance.config import ReadingConfig
 from askance.errors import LeaseError
-from askance.records import UNSEEN, Annotation, State
+from askance.records import OPEN, UNSEEN, Annotation, State
 from askance.store import answers, arrays, audit, drafts, leases, readings, reviews, slices
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.database import utc_now
@@ -70,11 +70,15 @@ def submit(connection: sa.Connection, folder: Path, handing: Handing, classes: i
         )
     other = readings.other(connection, slice_id, handing.user, reading)
     outcome = _outcome(connection, slice_id, lease, reading, handing.dice)
+    waits = slices.states_of(connection, [slice_id])[slice_id] in OPEN
+    own_and_late = waits and _authored(before, handing.user)  # what they handed in before came late as well
     saved = _save(connection, folder, [handing.answer], classes, None if outcome == "late" else outcome)
-    if outcome == "late" and before is not None:
+    if outcome == "late" and before is not None and not own_and_late:
         _state_again(connection, folder, before)
     if lease is not None:
         leases.end(connection, lease, "answered")
+    else:
+        leases.answered_late(connection, slice_id, handing.user)
     if lease is not None and lease.purpose == "second" and other is not None:
         reviews.note(connection, saved[0], other.version, handing.user, "second", handing.dice)
     for beside in handing.others:

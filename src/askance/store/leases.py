@@ -93,11 +93,11 @@ def ever_held(connection: sa.Connection, slice_id: str, user: str) -> bool:
     return connection.scalar(chosen) is not None
 
 
-def left(connection: sa.Connection, user: str, how: str) -> set[str]:
-    """Slices that ``user`` had in hand to read and whose last lease ended so: lapsed, given back."""
+def left(connection: sa.Connection, user: str, how: str, review: bool = False) -> set[str]:
+    """Slices that ``user`` had in hand to read, or to ``review``, and whose last lease ended so: lapsed, given back."""
     table = schema.leases
     newest = sa.select(sa.func.max(table.c.id)).where(table.c.user == user).group_by(table.c.slice_id)
-    ended = (table.c.ended == how) & (table.c.purpose != "review")
+    ended = (table.c.ended == how) & ((table.c.purpose == "review") == review)
     return set(connection.scalars(sa.select(table.c.slice_id).where(table.c.id.in_(newest), ended)))
 
 
@@ -133,6 +133,13 @@ def end(connection: sa.Connection, lease: Lease, how: str) -> None:
     """End the lease, without a change of the slice's state."""
     values = {"ended": how, "ended_at": utc_now()}
     connection.execute(sa.update(schema.leases).where(schema.leases.c.id == lease.id).values(values))
+
+
+def answered_late(connection: sa.Connection, slice_id: str, user: str) -> None:
+    """The last lease of ``user`` on the slice, over by time, ended with an answer all the same."""
+    table = schema.leases
+    last = sa.select(sa.func.max(table.c.id)).where(table.c.slice_id == slice_id, table.c.user == user).scalar_subquery()
+    connection.execute(sa.update(table).where(table.c.id == last).values(ended="answered"))
 
 
 def give_back(connection: sa.Connection, lease: Lease, how: str) -> None:

@@ -60,11 +60,14 @@ def next_to_read_again(connection: sa.Connection, user: str, settings: ReadingCo
 def next_to_review(connection: sa.Connection, user: str, settings: ReadingConfig, unsettled: Collection[str]) -> str | None:
     """The next answer that waits for a reviewer other than its authors; an admin sees to those ``unsettled``.
 
-    A slice that two people are to read waits for both, unless the second has put it in review unread.
+    A slice that two people are to read waits for both, unless the second has put it in review unread. What ``user`` gave
+    back comes last.
     """
     waiting, in_review = _authors(connection, UNSEEN), _authors(connection, ("in_review",))
     ready = [one for one in waiting if one in in_review or not wants_second(one, settings) or len(waiting[one]) > 1]
-    return next((one for one in ready if user not in waiting[one] and one not in unsettled), None)
+    theirs = [one for one in ready if user not in waiting[one] and one not in unsettled]
+    given_back = leases.left(connection, user, "given back", review=True)
+    return min(theirs, key=lambda one: one in given_back, default=None)  # the first of equals: oldest first
 
 
 def wants_second(slice_id: str, settings: ReadingConfig) -> bool:

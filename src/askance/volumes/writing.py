@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from askance.errors import StudyError
@@ -37,7 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
             "wanted a folder with room and write permission; nothing was changed"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a file system that can only be read complains of a file that is not there
+            temporary.unlink(missing_ok=True)
 
 
 def remove_partial(folder: Path) -> None:

@@ -79,7 +79,7 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
 
     A proposal in this person's hands that comes back as it was is approved; a slice that nobody took in hand, or that comes
     back as empty as it was shown, may not have been looked at. What was in this person's hands until the time was over is
-    taken as the page takes it: it stands where nobody else has the slice, and is a version beside theirs otherwise.
+    taken where they drew on it: it stands where nobody else has the slice, and is a version beside theirs otherwise.
 
     Raises:
         AnswerError: nothing of this case is asked, or nothing was drawn, and that is not what was wanted.
@@ -87,12 +87,20 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     desk, axis = client.store.desk, client.store.config.grid.axis
     planes = split(volume, axis)
     ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
-    asked, others = _handed_in(client, case, planes, wanted.everything)
-    shown = split(proposed(client, case), axis)
-    drawn, kept = _drawn_and_kept(planes, shown)
-    done = {index for index in asked if wanted.unchanged or index in drawn or (index in kept and _reads(client, ids[index]))}
-    mine = [index for index in asked if index in done]
-    beside = [index for index in others if wanted.unchanged or index in drawn]
+    standing = desk.standing(case.id)
+    asked = [index for index, name in enumerate(ids) if standing[index].state == "queried" or _reads(client, name)]
+    lapsed = _lapsed(client, ids, asked)
+    if not asked and not lapsed and not wanted.everything:
+        raise AnswerError(
+            f"no slice of {case.id!r} is asked of {client.user.name} now; get the next sample, or send "
+            '{"slices": "all"} with the label to hand in all that was drawn'
+        )
+    answered = np.array([standing[index].version is not None for index in range(len(planes))])
+    drawn, kept = _drawn_and_kept(planes, split(proposed(client, case), axis), answered)
+    done = [index for index in asked if wanted.unchanged or drawn[index] or (kept[index] and _reads(client, ids[index]))]
+    mine = sorted([*done, *(index for index in lapsed if drawn[index] and _is_own(client, ids[index], planes[index]))])
+    labelled = np.flatnonzero(planes.any((1, 2)) | answered) if wanted.everything else ()
+    beside = [k for k in map(int, labelled) if k not in asked + lapsed and (wanted.unchanged or drawn[k])]
     if not mine and not beside:
         raise AnswerError(
             f"nothing was drawn on the slices of {case.id!r} that are asked; where they are right as they are, send "
@@ -101,47 +109,43 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     for index in mine:
         if client.store.state(ids[index]) == "queried":
             desk.take(ids[index], client.user.name, TAB)
-        answer = _answer(client, case, index, planes[index])
+        answer = _answer(client, ids[index], planes[index])
         desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
-    desk.keep([_answer(client, case, index, planes[index]) for index in beside])
-    return Taken([ids[index] for index in mine + beside], [ids[index] for index in asked if index not in mine])
+    desk.keep([_answer(client, ids[index], planes[index]) for index in beside])
+    return Taken([ids[index] for index in mine + beside], [ids[index] for index in asked if index not in done])
 
 
-def _drawn_and_kept(planes: NDArray[np.uint8], shown: NDArray[np.uint8]) -> tuple[set[int], set[int]]:
-    """Indices of the planes that differ from what was shown, and of those that are it and hold labels.
+def _drawn_and_kept(
+    planes: NDArray[np.uint8], shown: NDArray[np.uint8], answered: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(D,) each: which planes differ from what was shown, and which are it and hold labels.
 
-    Where nothing was kept the drawing began from nothing, and what it leaves empty was not drawn.
+    Where none of the model's proposals came back as it was, the drawing began from nothing: what it leaves empty was not
+    drawn. People's labels, on the slices ``answered``, tell nothing of that, as a drawing that is sent again holds its own.
     """
-    same = (planes == shown).all(axis=(1, 2))
-    kept = set(np.flatnonzero(same & shown.any(axis=(1, 2))).tolist())
-    drawn = ~same if kept else ~same & planes.any(axis=(1, 2))
-    return set(np.flatnonzero(drawn).tolist()), kept
+    same = (planes == shown).all((1, 2))
+    kept = same & shown.any((1, 2))
+    began_from_proposal = (kept & ~answered).any()
+    return ~same & (planes.any((1, 2)) | began_from_proposal), kept
 
 
-def _handed_in(client: Client, case: Case, planes: NDArray[np.uint8], everything: bool) -> tuple[list[int], list[int]]:
-    """Slices of the case that are (or were, until the time was over) asked of this person; if wanted, others with a label.
-
-    Raises:
-        AnswerError: none is asked, and not everything was wanted.
-    """
-    axis, standing = client.store.config.grid.axis, client.store.desk.standing(case.id)
+def _lapsed(client: Client, ids: Sequence[str], asked: Sequence[int]) -> list[int]:
+    """Indices of the slices that this person had in hand until the time was over, and that are not ``asked`` now."""
     lapsed = client.store.desk.lapsed(client.user.name)
-    asked = [
-        index
-        for index in range(len(planes))
-        if standing[index].state == "queried" or (name := slice_id(case.id, axis, index)) in lapsed or _reads(client, name)
-    ]
-    if not asked and not everything:
-        raise AnswerError(
-            f"no slice of {case.id!r} is asked of {client.user.name} now; get the next sample, or send "
-            '{"slices": "all"} with the label to hand in all that was drawn'
-        )
-    rest = [index for index in range(len(planes)) if index not in asked] if everything else []
-    return asked, [index for index in rest if planes[index].any() or standing[index].version is not None]
+    return [index for index, name in enumerate(ids) if name in lapsed and index not in asked]
 
 
-def _answer(client: Client, case: Case, index: int, plane: NDArray[np.uint8]) -> Answer:
-    name = slice_id(case.id, client.store.config.grid.axis, index)
+def _is_own(client: Client, name: str, plane: NDArray[np.uint8]) -> bool:
+    """Whether this person drew ``plane`` since they were last heard: it is neither what they were shown nor their answer."""
+    answer = _answer(client, name, plane)
+    if answer.effort is not None and answer.effort.changed_voxels == 0:
+        return False
+    before = [one for one in client.store.desk.versions(name) if one.author == client.user.name]
+    newest = max(before, key=lambda one: one.version, default=None)
+    return newest is None or not np.array_equal(client.store.read_annotation(newest), plane)
+
+
+def _answer(client: Client, name: str, plane: NDArray[np.uint8]) -> Answer:
     place = client.views.place(name)
     asked, _, model = client.store.desk.asked(name) or (None, None, None)
     shown = None if asked is not None and asked.role == "validation" else model
