@@ -141,7 +141,7 @@ def test_where_more_of_the_volume_cannot_be_had_the_slab_stays(browser: Browser,
     anna.page.reload()
     anna.ready()
     anna.press("ArrowUp")
-    anna.until("document.getElementById('banner').textContent.includes('connection is lost')")
+    anna.until("document.getElementById('hint').textContent.includes('could not be loaded')")
     assert anna.told("window.askance.viewer.depth") == 1
     anna.press("1")
     anna.stroke((6, 12), (16, 12))

@@ -37,10 +37,10 @@ export class Handing {
     return source !== 'draft' && this.page.viewer.isPlaneOf(place, sections.labels)
   }
 
-  /** Whether all that was drawn is at hand, as handing in ends the draft; where that failed before it is tried again. */
+  /** Whether what was drawn beyond the slab is at hand, as handing in ends the draft; loading it is tried once more. */
   async isAllLoaded() {
     const { page } = this
-    if (page.isDrawnBeyond()) await page.loadWhole()
+    await page.loadWhole()
     const isLost = [...page.touched].some((index) => page.placeOf(index) === undefined && !page.drafts.planes.has(index))
     if (isLost) page.tell('What you drew on other slices could not be loaded, so nothing is handed in yet. Try again.')
     return !isLost
@@ -55,7 +55,7 @@ export class Handing {
   async submit() {
     if (!this.ready) return
     const { page } = this
-    if (!(await this.isAllLoaded())) return
+    if (page.isDrawnBeyond() && !(await this.isAllLoaded())) return
     const planes = this.planes()
     const asked = page.seen.header.index
     const found = slips(planes.get(asked), page.began, ...page.viewer.planeShape, page.classes)
@@ -73,7 +73,7 @@ export class Handing {
     if (!this.ready) return
     const { page } = this
     const { slice } = page
-    if (!(await this.isAllLoaded())) return
+    if (page.isDrawnBeyond() && !(await this.isAllLoaded())) return
     const beside = this.beside(this.planes())
     if (beside) return page.hint(`You also drew on ${beside}, which accepting would drop: submit with Enter instead.`)
     if (page.purpose === 'review') return this.handIn(() => post('review/accept', { slice }))

@@ -114,8 +114,13 @@ class Page {
   /** The whole volume in place of the slab; where it cannot be had the slab stays, and that is said. */
   async loadWhole() {
     if (this.whole || this.isBusy) return
-    this.loading ??= this.reload(null).catch((error) => this.fail(error)).finally(() => { this.loading = null })
+    this.loading ??= this.reload(null).catch((error) => this.notLoaded(error)).finally(() => { this.loading = null })
     await this.loading
+  }
+
+  notLoaded(error) {
+    if (error.kind === 'offline') this.hint('The rest of the volume could not be loaded. Try again.')
+    else this.fail(error)
   }
 
   /** The slice anew, with what is drawn meanwhile, too, and `reach` slices to either side (null: all). */
