@@ -10,7 +10,7 @@ from pydantic import Field
 
 from askance.server.access import Admin, Body, Reviewer, TheStore
 from askance.server.answers_in import agreement, answers_of
-from askance.server.routes_work import SliceBody, SliceQuery, TabBody, TabQuery, TheViews, handed
+from askance.server.routes_work import SliceBody, SliceQuery, TabBody, TabQuery, TheViews, handed, told
 from askance.server.wire import unpack_planes
 from askance.store.handing_in import Handing
 
@@ -43,9 +43,8 @@ def correct(name: SliceQuery, tab: TabQuery, body: Body, store: TheStore, user: 
     place = views.place(name)
     answer, others = answers_of(views, place, views.seen(place, user), unpack_planes(body, place.shown_shape)[1])
     dice = agreement(store, answer.labels, store.annotation(name))
-    first, *_ = saved = store.desk.correct(Handing(user.name, tab, answer, others, dice))
-    versions = [{"slice": one.slice_id, "version": one.version, "sha256": one.sha256} for one in saved]
-    return {"outcome": "accepted", "version": first.version, "versions": versions, "dice": dice}
+    saved = store.desk.correct(Handing(user.name, tab, answer, others, dice))
+    return {"outcome": "accepted", "version": saved[0].version, "versions": told(saved), "dice": dice}
 
 
 @router.get("/agreement")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from askance.errors import AnswerError
 from askance.metrics.effort import count_effort
-from askance.records import OPEN, UNSEEN
+from askance.records import OPEN, UNSEEN, Annotation
 from askance.server.access import Anybody, Body, TheStore
 from askance.server.answers_in import agreement_of_readers, answers_of, check_indices
 from askance.server.views import Views, version_plane
@@ -227,11 +228,14 @@ def handed_in_before(store: Store, answer: Answer, others: tuple[Answer, ...]) -
     pairs = [(one, had) for one, had in zip((answer, *others), kept) if had is not None and had.author == one.author]
     if len(pairs) < len(kept) or not all(np.array_equal(store.read_annotation(had), one.labels) for one, had in pairs):
         return None
-    versions = [{"slice": had.slice_id, "version": had.version, "sha256": had.sha256} for _, had in pairs]
-    return {"outcome": store.state(answer.slice_id), "versions": versions, "dice": None}
+    return {"outcome": store.state(answer.slice_id), "versions": told([had for _, had in pairs]), "dice": None}
+
+
+def told(saved: Iterable[Annotation]) -> list[dict[str, Any]]:
+    """Stored versions, as the page hears of them."""
+    return [{"slice": one.slice_id, "version": one.version, "sha256": one.sha256} for one in saved]
 
 
 def _submit(store: Store, handing: Handing) -> dict[str, Any]:
     done = store.desk.submit(handing)
-    versions = [{"slice": one.slice_id, "version": one.version, "sha256": one.sha256} for one in done.versions]
-    return {"outcome": done.outcome, "versions": versions, "dice": handing.dice}
+    return {"outcome": done.outcome, "versions": told(done.versions), "dice": handing.dice}
