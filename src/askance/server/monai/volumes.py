@@ -87,7 +87,25 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
     desk, axis = client.store.desk, client.store.config.grid.axis
     planes = split(volume, axis)
     ids = [slice_id(case.id, axis, index) for index in range(len(planes))]
-    standing = desk.standing(case.id)
+    mine, beside, left_out = _chosen(client, case, ids, planes, wanted)
+    for index in mine:
+        if client.store.state(ids[index]) == "queried":
+            desk.take(ids[index], client.user.name, TAB)
+        answer = _answer(client, ids[index], planes[index])
+        desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
+    desk.keep([_answer(client, ids[index], planes[index]) for index in beside])
+    return Taken([ids[index] for index in mine + beside], [ids[index] for index in left_out])
+
+
+def _chosen(
+    client: Client, case: Case, ids: Sequence[str], planes: NDArray[np.uint8], wanted: Wanted
+) -> tuple[list[int], list[int], list[int]]:
+    """Indices of the planes that are this person's answers, of those kept beside them, and of those asked and left out.
+
+    Raises:
+        AnswerError: as of :func:`take_answers`.
+    """
+    standing = client.store.desk.standing(case.id)
     asked = [index for index, name in enumerate(ids) if standing[index].state == "queried" or _reads(client, name)]
     lapsed = _lapsed(client, ids, asked)
     if not asked and not lapsed and not wanted.everything:
@@ -96,23 +114,17 @@ def take_answers(client: Client, case: Case, volume: NDArray[np.uint8], wanted: 
             '{"slices": "all"} with the label to hand in all that was drawn'
         )
     answered = np.array([standing[index].version is not None for index in range(len(planes))])
-    drawn, kept = _drawn_and_kept(planes, split(proposed(client, case), axis), answered)
+    drawn, kept = _drawn_and_kept(planes, split(proposed(client, case), client.store.config.grid.axis), answered)
     done = [index for index in asked if wanted.unchanged or drawn[index] or (kept[index] and _reads(client, ids[index]))]
-    mine = sorted([*done, *(index for index in lapsed if drawn[index] and _is_own(client, ids[index], planes[index]))])
+    late = [index for index in lapsed if drawn[index] and _is_own(client, ids[index], planes[index])]
     labelled = np.flatnonzero(planes.any((1, 2)) | answered) if wanted.everything else ()
     beside = [k for k in map(int, labelled) if k not in asked + lapsed and (wanted.unchanged or drawn[k])]
-    if not mine and not beside:
+    if not done and not late and not beside:
         raise AnswerError(
             f"nothing was drawn on the slices of {case.id!r} that are asked; where they are right as they are, send "
             '{"accept_unchanged": true} with the label'
         )
-    for index in mine:
-        if client.store.state(ids[index]) == "queried":
-            desk.take(ids[index], client.user.name, TAB)
-        answer = _answer(client, ids[index], planes[index])
-        desk.submit(Handing(client.user.name, None, answer, (), agreement_of_readers(client.store, answer)))
-    desk.keep([_answer(client, ids[index], planes[index]) for index in beside])
-    return Taken([ids[index] for index in mine + beside], [ids[index] for index in asked if index not in done])
+    return sorted(done + late), beside, [index for index in asked if index not in done]
 
 
 def _drawn_and_kept(
