@@ -72,6 +72,7 @@ def figures(rows: Sequence[Row], measure: str, in_units_of_dice: bool, rng: np.r
         "spearman": by_slice.spearman,
         "volume_r": _pearson(_volumes(known, measure)),
         "mae": float(np.abs(said - dice).mean()) if in_units_of_dice else None,
+        "bias": float((said - dice).mean()) if in_units_of_dice else None,
         "empty_auroc": auroc([-row.said[measure] for row in one_side], [not all(row.empty) for row in one_side]),
         "worst_found": worst_found(said, dice),
         "n": len(known),

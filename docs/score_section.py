@@ -18,8 +18,8 @@ _STATES = {
 }
 _WHAT = (
     "Of slices that the model never learnt from: what is said of each without its truth, and the Dice that it has. "
-    "Intervals of 95 % over seeds and patients; error: mean absolute, of what is in units of Dice; all else is better "
-    "where it is higher.\n"
+    "Intervals of 95 % over seeds and patients; error: mean absolute, of what is in units of Dice, beside how far its mean "
+    "is too high; all else is better where it is higher.\n"
 )
 
 
@@ -40,6 +40,7 @@ def quality(lines: list[dict[str, Any]]) -> str:
                 "Spearman": figure(line["spearman"]),
                 "r per volume": figure(line["volume_r"]),
                 "Error": figure(line["mae"]),
+                "Too high by": _signed(line.get("bias")),
                 "Score's r - this one's": _gained(line),
                 "Wrong patches (AUROC)": figure(patches.get(line["measure"])),
                 "Missed or invented (AUROC)": figure(line["empty_auroc"]),
@@ -75,6 +76,7 @@ def _best(groups: _Groups) -> str:
                 "State": _STATES.get(state, state),
                 "r of the score": f"{score['score_r']:.3f} ({score['low']:.3f} to {score['high']:.3f})",
                 "Error": figure(score["mae"]),
+                "Too high by": _signed(score.get("bias")),
                 "r per volume": figure(score["volume_r"]),
                 "Over expected Dice of views": _gained(views),
                 "r of d_raw": figure(raw["score_r"]) if raw else "–",
@@ -82,6 +84,10 @@ def _best(groups: _Groups) -> str:
             }
         )
     return f"{markdown(rows)}\n"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}"
 
 
 def _gained(line: dict[str, Any]) -> str:

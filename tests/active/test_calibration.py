@@ -11,13 +11,13 @@ from made_studies import make_study, write_dataset
 
 
 def _seen(count, seed=0, **given):
-    """Features of ``count`` slices, at random but for those given."""
+    """Features of ``count`` slices of a model of very many patients, at random but for those given."""
     rng = np.random.default_rng(seed)
     rows = [
         {name: float(middle + spread * rng.normal()) for name, (middle, spread) in FEATURES.items()} for _ in range(count)
     ]
     for row in rows:
-        row |= {"continued_dice": float(rng.uniform(0.2, 0.9)), **given}
+        row |= {"continued_dice": float(rng.uniform(0.2, 0.9)), "scarcity": 0.0, **given}
     return rows
 
 
@@ -28,11 +28,29 @@ def test_without_answers_the_score_is_the_expected_dice():
 
 
 def test_a_model_that_is_too_sure_of_itself_is_believed_less():
-    seen = _seen(30, agreement=0.9)
+    seen = _seen(40, agreement=0.9)
     dice = [max(0.0, row["continued_dice"] - 0.2) for row in seen]
     fresh = _seen(50, seed=1, agreement=0.9)
     off = estimate(fit(seen, dice), fresh) - [row["continued_dice"] - 0.2 for row in fresh]
     assert abs(float(np.mean(off))) < 0.05
+
+
+def test_the_fewer_patients_a_model_has_learnt_from_the_less_it_is_believed():
+    seen = _seen(20, continued_dice=0.8)
+    means = [float(estimate(LEAN, [{**row, "scarcity": patients**-0.5} for row in seen]).mean()) for patients in (1, 9, 100)]
+    assert means == pytest.approx([0.8 - 0.17, 0.8 - 0.17 / 3, 0.8 - 0.017])
+
+
+def test_what_one_patient_s_model_got_wrong_says_less_of_a_model_of_nine():
+    base = _seen(40, scarcity=1.0)
+    learnt = fit(base, [max(0.0, row["continued_dice"] - 0.4) for row in base])
+    fresh = _seen(50, seed=1, continued_dice=0.8)
+
+    def taken_off(patients):
+        return 0.8 - float(estimate(learnt, [{**row, "scarcity": patients**-0.5} for row in fresh]).mean())
+
+    assert 0.3 < taken_off(1) < 0.45
+    assert 0.1 < taken_off(9) < 0.2
 
 
 def test_slices_that_were_missed_altogether_do_not_lower_all_others():

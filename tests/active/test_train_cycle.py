@@ -61,6 +61,18 @@ def test_what_a_killed_training_left_in_the_cache_goes_and_nothing_of_the_next_s
         assert not left.parent.exists()
 
 
+def test_each_model_knows_of_how_many_patients_it_has_learnt_and_says_so_of_its_predictions(tmp_path):
+    one = {"start": "patients", "patients": ["p1"], "total": 10, "cycles": 1}
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated", budget=one) as study:
+        collaborate(study, expert_of(study))
+        first, last = study.store.models()
+        learnt = study.store.label_set(last.label_set).entries
+        cases = {parse_slice_id(entry.slice_id)[0] for entry in learnt if entry.kind == "annotation"}
+        assert first.info["patients"] == 1 < last.info["patients"] == len(cases)
+        said = study.store.predictions.of(first.id)
+        assert {one.measures["scarcity"] for one in said} == {1.0}
+
+
 def test_pseudo_labels_have_the_part_of_batches_and_steps_that_the_study_says(tmp_path, monkeypatch):
     given = []
     train = training.train

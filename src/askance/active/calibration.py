@@ -5,6 +5,10 @@ A slice that the expert answers was predicted before it was labelled, by a model
 nothing; a ridge regression that leans on the expected Dice of the views learns from them how far this study's predictions
 may be believed. Without pairs the lean is the score.
 
+The fewer patients a model has learnt from, the more it believes itself. So the lean takes off what such models were found to
+be too sure by, and a pair knows how scarce labels were when its slice was predicted: what one patient's model got wrong is
+put down to that first, and says less of the models after it.
+
 Slices are asked where they are doubtful, and the model that learns from the answers is better than the one that was wrong.
 So that the few that were missed altogether don't speak for all, errors beyond a tenth count by their size, not its square
 (Huber 1964).
@@ -33,9 +37,11 @@ FEATURES: dict[str, tuple[float, float]] = {
     "missing_classes": (0.1, 0.5),
     "bald": (0.03, 0.03),
     "entropy": (0.2, 0.1),
+    "scarcity": (0.0, 0.2),
 }
 _LEAN = 60.0  # pairs that the lean on the expected Dice is worth (log.md)
-_LEAN_ON = "continued_dice"
+#: What the score is without a pair: expected Dice, less 0.17 where one patient is labelled, 0.03 where thirty are (log.md).
+_LEAN_ON = {"continued_dice": 1.0, "scarcity": -0.17}
 _FAR = 0.1  # error from which a pair is an outlier (log.md)
 _ROUNDS = 10
 
@@ -56,8 +62,7 @@ class Calibration:
         return cls(tuple(known["weights"]), int(known["pairs"]))
 
 
-#: No pairs: the score is the expected Dice.
-LEAN = Calibration((0.0, *(FEATURES[name][1] if name == _LEAN_ON else 0.0 for name in FEATURES)))
+LEAN = Calibration((0.0, *(_LEAN_ON.get(name, 0.0) * spread for name, (_, spread) in FEATURES.items())))
 
 
 def fit(seen: Sequence[Mapping[str, float]], dice: Sequence[float]) -> Calibration:

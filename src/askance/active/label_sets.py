@@ -58,7 +58,7 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
 
 
 def seen_in(study: Study, data: TrainingData) -> Seen:
-    """What the expert's labels in ``data``, or an even sample of them, have shown of foreground."""
+    """What the expert's labels in ``data``, or an even sample, have shown of foreground, and of how many patients."""
     annotated, config = np.flatnonzero(~data.pseudo), study.config.training
     chosen = annotated[:: -(-len(annotated) // _LOOKED_AT)]
     labels = [data.labels[place] for place in chosen]
@@ -66,7 +66,9 @@ def seen_in(study: Study, data: TrainingData) -> Seen:
     if one_piece:
         along = [_along(study, data.slice_ids[place]) for place in chosen]
         one_piece = shown_throughout(along, [shows_foreground(label) for label in labels])
-    return Seen(one_piece, field_of(labels) if config.field else None)
+    cases = {parse_slice_id(data.slice_ids[place])[0] for place in annotated}
+    patients = {study.store.case(case).patient for case in cases}
+    return Seen(one_piece, field_of(labels) if config.field else None, len(patients))
 
 
 def _along(study: Study, name: str) -> float:

@@ -156,6 +156,12 @@ def at_end(probs: Floats, which: int) -> Floats:
     return marks
 
 
+def scarcity(outcome: Outcome) -> Floats:
+    """1 / square root of the patients that G has learnt from, the same for all slices; 0 where their number is not known."""
+    share = outcome.patients**-0.5 if outcome.patients else 0.0
+    return np.full(len(outcome.probs), share, np.float32)
+
+
 def novelty(outcome: Outcome) -> Floats:
     """How unlike the slices of learn each slice is, beyond 1 unlike any; 0 from a model that cannot tell."""
     return np.zeros(len(outcome.probs), np.float32) if outcome.novelty is None else outcome.novelty
@@ -201,6 +207,7 @@ MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "weakest_class": lambda outcome: weakest_class(_seen(outcome)),
     "first": lambda outcome: at_end(_seen(outcome), 0),
     "last": lambda outcome: at_end(_seen(outcome), -1),
+    "scarcity": scarcity,
     "total_entropy": lambda outcome: total_entropy(_seen(outcome)),
     "expected_errors": lambda outcome: expected_errors(_seen(outcome)),
     "novelty": novelty,

@@ -71,6 +71,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "precision": trained.precision,
         "one_piece": seen.one_piece,
         "field": astuple(seen.field) if seen.field else None,
+        "patients": seen.patients,
         "belief": asdict(belief),
         "calibration": {**asdict(_calibration(study, cycle, crossed)), "measures": list(FEATURES)},
         "crossed": asdict(crossed),

@@ -51,6 +51,7 @@ class Outcome:
     is background for sure; None: all.
     ``novelty`` (D,): how unlike the slices of learn they are, beyond 1 unlike any; None where the model cannot tell.
     ``place`` (D, DIRECTIONS): the mean over each slice of G's coarsest features, projected to few numbers.
+    ``patients``: of how many G has learnt an expert's labels; 0 where that is not known.
     """
 
     probs: NDArray[np.float32]
@@ -61,6 +62,7 @@ class Outcome:
     judged: Box | None = None
     novelty: NDArray[np.float32] | None = None
     place: NDArray[np.float32] | None = None
+    patients: int = 0
 
     def cut(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of ``array`` (..., H, W) that was predicted, as a view."""
@@ -75,16 +77,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Seen:
-    """What labels have shown of foreground: whether it comes in ``one_piece``, and the ``field`` of the grid it lies in."""
+    """What labels have shown of foreground: whether it comes in ``one_piece``, and the ``field`` of the grid it lies in.
+
+    ``patients``: how many have a label; 0 where that is not known.
+    """
 
     one_piece: bool = False
     field: Box | None = None
+    patients: int = 0
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Seen:
         """As a model's info holds it."""
         field = info.get("field")
-        return cls(bool(info.get("one_piece")), Box(*field) if field else None)
+        return cls(bool(info.get("one_piece")), Box(*field) if field else None, int(info.get("patients", 0)))
 
 
 def as_trained(training: TrainingConfig, precision: str | None) -> TrainingConfig:
@@ -143,6 +149,7 @@ class Predictor:
             judged.moved(box.top, box.left),
             self._novelty.of(features | _image_traits(images[:, : self._own], extent)).numpy() if self._novelty else None,
             place.numpy(),
+            self._seen.patients,
         )
 
     def traits(self, images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
