@@ -203,11 +203,11 @@ def _without_repeats(study: Study, record: Any) -> float | None:
     return sum(means) / len(means) if means else None
 
 
-def _by_patient(study: Study, record: Any) -> dict[str, list[float]]:
-    """Mean Dice over the classes of every test volume that has one, patient by patient."""
-    found: dict[str, list[float]] = {}
-    for case, dice in _by_volume(record).items():
-        found.setdefault(study.store.case(case).patient, []).append(round(dice, 4))
+def _by_patient(study: Study, record: Any) -> dict[str, list[float | None]]:
+    """Mean Dice over the classes of every test volume, patient by patient; None, in its place, for one that has none."""
+    known, found = _by_volume(record), dict[str, list[float | None]]()
+    for case in record["per_volume"]:
+        found.setdefault(study.store.case(case).patient, []).append(round(known[case], 4) if case in known else None)
     return found
 
 

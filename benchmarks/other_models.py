@@ -42,13 +42,19 @@ def trained_again(study: Study, model: Model, folder: Path, seed: int, network: 
                 network=network,
                 training=study.config.training,
                 seed=seed,
-                steps=int(model.info["steps"]),
+                steps=_steps_until(study, model),
                 pseudo_share=study.config.pseudo.share,
                 progress_file=folder.with_suffix(".progress"),
                 fingerprint=f"{model.label_set} {seed} {network}",
             )
             save_weights(folder, train(run).states, {"format": 1})
     return load_weights(folder)[0]
+
+
+def _steps_until(study: Study, model: Model) -> int:
+    """All steps that ``model`` and those that it went on from have taken."""
+    before = _steps_until(study, study.store.model(model.parent)) if model.parent else 0
+    return before + int(model.info["steps"])
 
 
 def ensemble(study: Study, model: Model, members: list[States], case: Case) -> Floats:

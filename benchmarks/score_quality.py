@@ -217,6 +217,9 @@ def _write(
             line = {**about, "side": side, "measure": measure, **figures(found, measure, _scaled(measure), rng)}
             line |= {"score_gain": better, "gain_low": low, "gain_high": high}
             line["patch_auroc"] = patch_aurocs.get(side, {}).get(measure.removesuffix("_entropy"))
+            if np.isnan(line["score_r"]):  # the same for all slices
+                continue
+            line = {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in line.items()}
             lines.append({**line, "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
     with options.out.open("a") as file:
         file.write("".join(json.dumps(line) + "\n" for line in lines))

@@ -40,7 +40,9 @@ _HEAD = "<!-- made by docs/generate.py: do not edit -->\n\n"
 _INTRODUCTION = """# Benchmarks
 
 Made from `benchmarks/results/*.jsonl`; each file's recipe has its name. Machine: 2 cores, no GPU. Dice is the mean over
-classes, per volume at original resolution; mean ± sd over seeds (number of seeds).
+classes, per volume at original resolution; mean ± sd over seeds (number of seeds). Of a hundred intervals of 95 % over
+seeds and patients (crossed bootstrap) 88 to 89 hold the truth with two seeds, 89 to 92 with three, 94 with four, so that
+one that just leaves out 0 shows no difference before there are four.
 """
 
 

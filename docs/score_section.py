@@ -17,7 +17,8 @@ _STATES = {
     "spread5": "5 % of the slices labelled",
 }
 _WHAT = (
-    "Of slices that the model never learnt from: what is said of each without its truth, and the Dice that it has. "
+    "Of slices that the model never learnt from: what is said of each without its truth, and the Dice that it has, on the "
+    "working grid. "
     "Intervals of 95 % over seeds and patients; error: mean absolute, of what is in units of Dice, beside how far its mean "
     "is too high; all else is better where it is higher.\n"
 )

@@ -120,6 +120,15 @@ def test_the_interval_over_patients_is_wide_where_they_disagree() -> None:
 
     (row,) = against(lines({"a": 0.02, "b": 0.02}), "random")
     assert row["AUBC, over seeds and patients"] == "+2.00 (+2.00 to +2.00)"
+    some = lines({"a": 0.02, "b": 0.02})
+    for number, one in enumerate(some):  # a volume without a Dice at some budgets, which is no one's gain
+        one["dice_by_patient"] = {**one["dice_by_patient"], "b": [None if number % 2 else 0.1, *one["dice_by_patient"]["b"]]}
+    (row,) = against(some, "random")
+    assert row["AUBC, over seeds and patients"] == "+2.00 (+2.00 to +2.00)"
+    (row,) = against(
+        [{**one, "dice_by_patient": {"a": [0.5], **({} if one["budget"] > 0.1 else {"b": [0.5]})}} for one in some], "random"
+    )
+    assert row["AUBC, over seeds and patients"] == "–"
     (row,) = against(lines({"a": 0.08, "b": -0.04}), "random")
     assert row["AUBC"] == "+2.00 (+2.00 to +2.00)"
     low, high = (float(one) for one in row["AUBC, over seeds and patients"].split("(")[1].rstrip(")").split(" to "))

@@ -62,7 +62,9 @@ def _over_patients(lines: Sequence[Mapping[str, Any]], run: str, other: str, see
     for seed in seeds:
         mine, base = (_areas_by_patient(lines, name, seed) for name in (run, other))
         if mine and mine.keys() == base.keys():
-            areas[str(seed)] = {patient: mine[patient] - base[patient] for patient in mine}
+            gained = {patient: mine[patient] - base[patient] for patient in mine}
+            areas[str(seed)] = {patient: gain[np.isfinite(gain)] for patient, gain in gained.items()}
+    areas = {seed: of for seed, of in areas.items() if any(map(len, of.values()))}
     if len(areas) < 2:
         return NOTHING
     whole = np.mean([np.mean(np.concatenate(list(of.values()))) for of in areas.values()])
@@ -71,14 +73,19 @@ def _over_patients(lines: Sequence[Mapping[str, Any]], run: str, other: str, see
 
 
 def _areas_by_patient(lines: Iterable[Mapping[str, Any]], run: str, seed: int) -> dict[str, NDArray[np.float64]]:
-    """By patient, (V,) the AUBC of each of their test volumes; empty where a line does not know them."""
+    """By patient, (V,) the AUBC of each of their test volumes, NaN of one without a Dice at some budget.
+
+    Empty where a line does not know them, or not the same ones.
+    """
     curve = sorted((one for one in lines if (one["run"], one["seed"]) == (run, seed)), key=lambda one: one["budget"])
     if not all(one.get("dice_by_patient") for one in curve):
         return {}
-    budgets = [one["budget"] for one in curve]
+    budgets, dice = [one["budget"] for one in curve], [one["dice_by_patient"] for one in curve]
+    if len({tuple((patient, len(of)) for patient, of in sorted(one.items())) for one in dice}) > 1:
+        return {}
     return {
-        patient: np.array([aubc(budgets, dice) for dice in zip(*(one["dice_by_patient"][patient] for one in curve))])
-        for patient in curve[0]["dice_by_patient"]
+        patient: np.array([aubc(budgets, np.array(of, np.float64)) for of in zip(*(one[patient] for one in dice))])
+        for patient in sorted(dice[0])
     }
 
 

@@ -94,7 +94,8 @@ def trust(cycle: CycleRecord) -> str:
     off = "" if cycle["mae"] is None else f" On average it is off by {decimal(cycle['mae'], 2)}."
     verdict = next(words for limit, words in _TRUST if found["pearson"] >= limit)
     slices = counted(found["n"], "test slice")
-    return f"On {slices} the correlation of score and true Dice is {correlation(found)}.{off} {verdict}"
+    told = f"On {slices} the correlation of score and true Dice is {correlation(found)}, with p as if slices of a patient "
+    return f"{told}were independent.{off} {verdict}"
 
 
 def correlation(found: CorrelationRecord) -> str:
