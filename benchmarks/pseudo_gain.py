@@ -55,10 +55,7 @@ def main() -> None:
     parser.add_argument("--pseudo", type=json.loads, default={}, help="settings of [pseudo]")
     parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
     options = parser.parse_args()
-    options.training = {
-        "warm_start": False,
-        **options.training,
-    }  # a third of the steps from the teacher's weights tells less
+    options.training = {"warm_start": False, **options.training}  # going on from the teacher, all would be near it
     known = read_jsonl(options.out) if options.out.exists() else []
     done = {tuple(line[key] for key in _KEY) for line in known}
     for seed in options.seeds:
