@@ -119,7 +119,7 @@ def _aligned(span: tuple[int, int], whole: int, stride: int) -> tuple[int, int]:
 
 
 def put_back(probs: Tensor, box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Probabilities on the whole grid; beyond the box all is background."""
+    """Probabilities on the whole grid, in place where the box is all of it; beyond the box all is background."""
     whole = framed(probs.numpy(), box, size)
     outside = np.ones(size, bool)
     box.cut(outside)[...] = False
@@ -128,7 +128,9 @@ def put_back(probs: Tensor, box: Box, size: tuple[int, int]) -> NDArray[np.float
 
 
 def framed(part: NDArray[np.float32], box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
-    """``part`` (..., h, w) in its box of a grid of zeros (..., *size)."""
+    """``part`` (..., h, w) in its box of a grid of zeros (..., *size); itself where the box is all of the grid."""
+    if part.shape[-2:] == size:
+        return part
     whole = np.zeros((*part.shape[:-2], *size), dtype=np.float32)
     box.cut(whole)[...] = part
     return whole

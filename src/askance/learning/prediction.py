@@ -132,11 +132,10 @@ class Predictor:
             first, field, features = self._first_view(seen, box)
             place = features.pop(_PLACE)
             agreement, information = torch.ones(len(seen)), torch.zeros_like(first[:, 0])
-            probs = self._whole(first)
-            near = self._near(probs)
+            near = self._near(self._whole(first))
             if self._views > 1 and near:
                 agreement = self._add_views(seen, first, information, near)
-                probs = self._whole(first)
+            probs = self._whole(first)
             judged = near or Box(0, 0, *seen.shape[2:])
             critic = self._discriminator
             patches = self._patches(critic, judged.cut(seen), judged.cut(probs)) if critic else None
@@ -210,18 +209,20 @@ class Predictor:
     def _add_views(self, seen: Tensor, probs: Tensor, information: Tensor, box: Box) -> Tensor:
         """Average the other views of ``box`` into ``probs`` and note their ``information``, in place; their agreement.
 
-        Slices on which the first view sees nothing that could be foreground are looked at once.
+        Slices on which the first view sees nothing that could be foreground are looked at once. The others are looked at
+        some at a time: all views of a long case with many classes would not fit in memory.
         """
         agreement = torch.ones(len(seen))
-        shown = (1 - box.cut(probs)[:, 0]).amax((1, 2)) > _PERHAPS
-        near = box.cut(seen)[shown]
-        views = [box.cut(probs)[shown], *(self._probs(near, view) for view in VIEWS[1 : self._views])]
-        mean = torch.stack(views).mean(0)
-        box.cut(probs)[shown] = mean
-        entropies = torch.stack([_entropy(view) for view in views]).mean(0)
-        box.cut(information)[shown] = (_entropy(mean) - entropies).clamp(min=0)
-        labels = _classes(mean)
-        agreement[shown] = torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
+        seen, probs, information = (box.cut(whole) for whole in (seen, probs, information))
+        shown = torch.nonzero((1 - probs[:, 0]).amax((1, 2)) > _PERHAPS)[:, 0]
+        for some in torch.split(shown, _at_once(seen)):
+            views = [probs[some], *(self._probs(seen[some], view) for view in VIEWS[1 : self._views])]
+            mean = torch.stack(views).mean(0)
+            probs[some] = mean
+            entropies = torch.stack([_entropy(view) for view in views]).mean(0)
+            information[some] = (_entropy(mean) - entropies).clamp(min=0)
+            labels = _classes(mean)
+            agreement[some] = torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
         return agreement
 
     def _probs(self, images: Tensor, view: View) -> Tensor:
@@ -234,10 +235,14 @@ class Predictor:
 
     def _parts(self, images: Tensor) -> Iterator[Tensor]:
         """Pieces of a size that fits the caches, on the device, channels last."""
-        count = max(1, _BATCH_PIXELS // (images.shape[2] * images.shape[3]))
-        for start in range(0, len(images), count):
-            part = images[start : start + count].contiguous(memory_format=torch.channels_last)
+        for some in torch.split(images, _at_once(images)):
+            part = some.contiguous(memory_format=torch.channels_last)
             yield self._fabric.to_device(part)
+
+
+def _at_once(images: Tensor) -> int:
+    """How many of ``images`` (N, C, H, W) make a piece that fits the caches."""
+    return max(1, _BATCH_PIXELS // (images.shape[2] * images.shape[3]))
 
 
 def _placed(features: Tensor) -> Tensor:
@@ -252,8 +257,7 @@ def _placed(features: Tensor) -> Tensor:
 def _image_traits(images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
     """Traits of what ``images`` (D, C, H, W) show on the ``extent`` of the grid that they cover, some slices at a time."""
     shown = torch.from_numpy(centred_box((images.shape[2], images.shape[3]), extent, 1).cut(images))
-    count = max(1, _BATCH_PIXELS // (shown.shape[2] * shown.shape[3]))
-    return _joined([image_traits(shown[start : start + count]) for start in range(0, len(shown), count)])
+    return _joined([image_traits(some) for some in torch.split(shown, _at_once(shown))])
 
 
 def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
