@@ -175,3 +175,11 @@ def test_a_model_without_its_settings_is_refused(model, scan, tmp_path):
     (tmp_path / "model" / "model.json").write_text(json.dumps({**info, "config": None}))
     with pytest.raises(FormatError, match="holds no config"):
         predict_files(tmp_path / "model", [scan], tmp_path / "out")
+
+
+def test_a_model_of_slices_normalised_otherwise_is_refused(model, scan, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    info = json.loads((model / "model.json").read_text())
+    (tmp_path / "model" / "model.json").write_text(json.dumps({**info, "normalisation": 1}))
+    with pytest.raises(FormatError, match="normalised as of version 1, wanted 2"):
+        predict_files(tmp_path / "model", [scan], tmp_path / "out")

@@ -6,6 +6,7 @@ import pytest
 from askance.active import training
 from askance.active.experts import expert_of
 from askance.active.loop import collaborate
+from askance.active.ranking import predict_case
 from askance.api import report
 from askance.records import IGNORE, parse_slice_id
 from askance.store.store import Store
@@ -123,3 +124,17 @@ def test_what_is_found_unreadable_is_not_learnt_from_unlabelled_and_a_killed_tra
     assert again == (skipped, before)
     assert skipped - unreadable == {spoilt}
     assert before != after
+
+
+def test_a_model_predicts_as_it_was_trained_whatever_the_settings_say_by_now(tmp_path):
+    with make_study(
+        tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated", training={"views": 3}
+    ) as study:
+        advance(study)
+        model, case = study.store.models()[-1].id, study.store.cases()[0]
+        before = predict_case(study, study.predictor(model), case)
+        config = study.config
+        study.store.save_config(config.model_copy(update={"training": config.training.model_copy(update={"views": 1})}))
+        after = predict_case(study, study.predictor(model), case)
+    assert (before.agreement < 1).any()
+    np.testing.assert_array_equal(before.agreement, after.agreement)

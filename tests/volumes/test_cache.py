@@ -43,7 +43,7 @@ def naive(case: Case, channel: int, axis: int) -> np.ndarray:
     """Normalised planes (D, h, w) of a small volume, by the definition."""
     planes = np.moveaxis(nib.load(case.images[channel].path).get_fdata(), axis, 0)
     clipped = np.clip(planes, *np.percentile(planes, (0.5, 99.5)))
-    return (clipped - clipped.mean()) / clipped.std()
+    return (clipped - clipped.min()) / clipped.std()
 
 
 @pytest.fixture
@@ -120,6 +120,17 @@ def test_building_twice_makes_nothing_anew_and_is_reported(folder: Path) -> None
     assert seen == [(1, 2), (2, 2)]
     assert (folder / "cache" / "a.npy").stat().st_mtime_ns == before
     assert sorted(p.name for p in (folder / "cache").iterdir()) == ["a.json", "a.npy", "b.json", "b.npy"]
+
+
+def test_beyond_a_slice_all_is_as_dark_as_its_darkest(folder: Path) -> None:
+    case = a_case(folder / "images", shape=(10, 12, 3))
+    cache = SliceCache(folder / "cache", GRID, 1)
+    cache.build([case])
+    planes = cache.case("a").astype(np.float32)
+    within = planes[..., 3:13, 6:18]
+    assert within.min() == 0
+    assert within.mean() > 1
+    assert planes.sum() == pytest.approx(within.sum())
 
 
 def test_another_grid_source_or_normalisation_makes_a_case_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from askance.volumes.normalisation import VERSION
 from askance.volumes.writing import replacing
 
 _OPSET = 17  # the newest that the exporter's oldest supported torch writes
-_NORMALISATION = "per volume and channel: clipped to the 0.5 and 99.5 percentiles, then mean 0 and deviation 1"
+_NORMALISATION = "per volume and channel: clipped to the 0.5 and 99.5 percentiles, then less the lower, by the deviation"
 _TOLERANCE = 1e-4  # of the logits' largest magnitude; both compute in float32, summing in another order
 
 

@@ -22,13 +22,11 @@ from askance.active.calibration import Calibration
 from askance.active.folders import made_whole, suffix_of
 from askance.active.measures import MEASURES
 from askance.active.ranking import Judge, describe
-from askance.active.study import extent_on
+from askance.active.study import extent_on, load_predictor
 from askance.active.viewers import whereabouts
-from askance.config import StudyConfig, parse
-from askance.errors import FormatError, UsageError
-from askance.learning.architecture import Shape
-from askance.learning.checkpoints import load_weights
-from askance.learning.prediction import Outcome, Predictor, Seen, as_trained
+from askance.config import StudyConfig
+from askance.errors import UsageError
+from askance.learning.prediction import Outcome, Predictor
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like
@@ -99,12 +97,7 @@ def predict_outside(model_folder: Path, case: Case) -> tuple[NDArray[np.uint8], 
 
 def _load(folder: Path) -> tuple[Predictor, StudyConfig, Judge, ArrayLike | None]:
     """Networks ready to predict, the settings they were trained with, who judges what they predict, an affine they know."""
-    states, info = load_weights(folder)
-    if not isinstance(info.get("config"), dict):
-        raise FormatError(f"{folder / 'model.json'}: holds no config; wanted a model that `askance train` wrote")
-    config = parse(info["config"], where=str(folder / "model.json"))
-    training = as_trained(config.training, info.get("precision"))
-    predictor = Predictor(states, Shape.of(config), config.network, training, Seen.from_info(info))
+    predictor, config, info = load_predictor(folder)
     judge = Judge(folder.resolve().name, config.preset, Calibration.from_info(info))
     return predictor, config, judge, info.get("stored_like")
 

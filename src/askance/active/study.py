@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from askance.active.folders import require_unchanged
-from askance.config import StudyConfig
+from askance.config import StudyConfig, parse
+from askance.errors import FormatError
 from askance.learning.architecture import Shape
 from askance.learning.checkpoints import load_weights
 from askance.learning.prediction import Predictor, Seen, as_trained
@@ -20,6 +22,7 @@ from askance.store.store import Store
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import read_labels
 from askance.volumes.geometry import Grid, split
+from askance.volumes.normalisation import VERSION
 
 
 class Study:
@@ -94,10 +97,8 @@ class Study:
         return split(volume.array, self.config.grid.axis)
 
     def predictor(self, model_id: str) -> Predictor:
-        """The networks of a model, ready to predict."""
-        states, info = load_weights(self.store.model_folder(model_id))
-        training = as_trained(self.config.training, info.get("precision"))
-        return Predictor(states, self.shape, self.config.network, training, Seen.from_info(info))
+        """The networks of a model, ready to predict as they were trained, whatever study.toml says by now."""
+        return load_predictor(self.store.model_folder(model_id))[0]
 
     def made_images(self, model_id: str) -> NDArray[np.float32] | None:
         """Images (N, C, H, W) that a model's imager made in training; None where it has none."""
@@ -121,6 +122,26 @@ class Study:
     def validation_ids(self) -> set[str]:
         """Slices drawn for the study's unassisted validation: answered, counted, never trained on."""
         return {asked.slice_id for query in self.store.queries() for asked in query.asked if asked.role == "validation"}
+
+
+def load_predictor(folder: Path) -> tuple[Predictor, StudyConfig, dict[str, Any]]:
+    """The networks in a model's ``folder``, ready to predict, the settings they were trained with, and what it says of them.
+
+    Raises:
+        FormatError: no model there, one without its settings, or one that learnt from slices normalised in another way.
+    """
+    states, info = load_weights(folder)
+    where = folder / "model.json"
+    if not isinstance(info.get("config"), dict):
+        raise FormatError(f"{where}: holds no config; wanted a model that `askance train` wrote")
+    if info.get("normalisation") != VERSION:
+        raise FormatError(
+            f"{where}: learnt from intensities normalised as of version {info.get('normalisation')}, wanted {VERSION}; "
+            "use the askance that trained it, or train it anew"
+        )
+    config = parse(info["config"], where=str(where))
+    training = as_trained(config.training, info.get("precision"))
+    return Predictor(states, Shape.of(config), config.network, training, Seen.from_info(info)), config, info
 
 
 def extent_on(grid: Grid, case: Case) -> tuple[int, int]:

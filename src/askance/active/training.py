@@ -30,6 +30,7 @@ from askance.learning.training import Run, step_count, train
 from askance.records import LabelSet, Model
 from askance.store.database import utc_now
 from askance.volumes.geometry import most_stored_like
+from askance.volumes.normalisation import VERSION
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         "belief": asdict(belief),
         "calibration": {**asdict(_calibration(study, cycle, crossed)), "measures": list(FEATURES)},
         "crossed": asdict(crossed),
+        "normalisation": VERSION,
         "stored_like": most_stored_like([case.affine for case in study.store.cases("learn")]).tolist(),
         "config": study.config.model_dump(mode="json"),
     }

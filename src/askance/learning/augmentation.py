@@ -68,7 +68,7 @@ def crop_and_turn(
 
 
 def change_intensities(images: Tensor, strength: Strength, generator: Generator, context: int = 0) -> Tensor:
-    """``images`` (N, C, H, W), about zero mean and unit variance, with other gamma, contrast, bias field and noise.
+    """``images`` (N, C, H, W), of unit deviation over 0, the darkest, with other gamma, contrast, bias field and noise.
 
     With ``context`` slices on either side among the channels, a slice's neighbours change as it does, but for the noise.
     """

@@ -51,7 +51,7 @@ def evened(image: sitk.Image, reach_mm: float) -> sitk.Image:
     """A float ``image`` less its local mean and by its local deviation, both over a Gaussian of ``reach_mm``.
 
     A coil's brightness and a protocol's contrast go, edges stay. Along an axis whose voxels are as long as a third of the
-    reach each plane stands for itself. ``image`` is z-scored: where it hardly varies it is not blown up.
+    reach each plane stands for itself. ``image`` has unit deviation: where it hardly varies it is not blown up.
     """
     array = to_array(image)
     sigma = [reach_mm / step if step < reach_mm / 3 else 0.0 for step in image.GetSpacing()]

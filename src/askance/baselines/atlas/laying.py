@@ -41,7 +41,7 @@ class Laid:
 
 
 def lay(picture: sitk.Image, library: Library, settings: AtlasSettings) -> Laid:
-    """The atlases most like ``picture`` (a whole volume, z-scored), bent onto its heart."""
+    """The atlases most like ``picture`` (a whole volume, normalised), bent onto its heart."""
     with one_thread():
         even = evened(picture, settings.reach_mm)
         place, found, matches = locate(even, library, settings)

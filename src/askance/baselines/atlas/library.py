@@ -67,7 +67,7 @@ class Library:
 
 
 def read_picture(case: Case) -> sitk.Image:
-    """The first channel of ``case``, float, clipped and z-scored, zero of the frame at its first voxel.
+    """The first channel of ``case``, float, normalised as slices are, zero of the frame at its first voxel.
 
     Raises:
         FormatError, GeometryError: as ``files.open_voxels``, or the volume is constant.

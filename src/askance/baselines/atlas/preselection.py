@@ -19,7 +19,7 @@ from askance.baselines.atlas.localisation import Match, Place
 from askance.baselines.atlas.registration import RegistrationSettings, affine, similarity
 from askance.records import IGNORE
 
-_OUTSIDE = -1e3  # what stands where a moved atlas does not reach: no z-scored image has it
+_OUTSIDE = -1e3  # what stands where a moved atlas does not reach: no normalised image has it
 
 
 @dataclass(frozen=True, eq=False)
