@@ -173,6 +173,26 @@ def test_the_threshold_decides_what_is_trusted(asking_study, tmp_path):
         export_nnunet(asking_study, tmp_path / "out", 1.5)
 
 
+def test_beyond_the_working_grid_nothing_of_a_pseudo_label_is_trusted(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    with make_study(
+        tmp_path / "study", data, expert="simulated", grid={"spacing_mm": [1.0, 1.0], "size": [16, 16]}
+    ) as study:
+        advance(study)
+        out = export_nnunet(study, tmp_path / "Dataset001_some", threshold=0.0)
+        origins = json.loads((out / "provenance.json").read_text())
+        ignore = len(study.config.classes)
+    kinds = {(case, one["kind"]) for case, said in origins.items() for one in said["slices"]}
+    assert {kind for _, kind in kinds} >= {"annotation", "pseudo"}
+    for case, said in origins.items():
+        labels = np.moveaxis(read_volume(out / "labelsTr" / f"{case}.nii.gz"), 2, 0)
+        frame = np.ones(labels.shape[1:], bool)
+        frame[tuple(slice((side - 16) // 2, (side + 16) // 2) for side in frame.shape)] = False
+        for plane, one in zip(labels, said["slices"]):
+            beyond = (plane[frame] == ignore).all()
+            assert beyond == (one["kind"] != "annotation")
+
+
 def test_cases_without_anything_trusted_are_left_out(tiny_dataset, tmp_path):
     for case in LEARN[1:]:
         (tiny_dataset / "labelsTr" / f"{case}.nii.gz").unlink()

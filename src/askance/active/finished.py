@@ -41,7 +41,10 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """``labels`` uint8 (D, h, w) at the file's resolution; ``trusted`` bool, alike: the expert's, or of kind pseudo."""
+    """``labels`` uint8 (D, h, w) at the file's resolution; ``trusted`` bool, alike: the expert's, or of kind pseudo.
+
+    Of a pseudo-label only what the working grid shows is trusted; beyond it the model saw nothing.
+    """
 
     labels: NDArray[np.uint8]
     trusted: NDArray[np.bool_]
@@ -89,7 +92,7 @@ class _Finisher:
     def finish(self, case: Case) -> Finished:
         """The case's labels, slice by slice from whom they come."""
         labels, judged = self._predicted(case)
-        trusted, origins = np.zeros(labels.shape, bool), []
+        trusted, origins, shown = np.zeros(labels.shape, bool), [], self._shown(case)
         for index, prediction in enumerate(judged):
             name = slice_id(case.id, self._study.config.grid.axis, index)
             if name in self._annotations:
@@ -98,9 +101,15 @@ class _Finisher:
                 labels[index] = 0
                 origins.append(Origin(name, "none", prediction.score if prediction else None))
             else:
-                trusted[index] = prediction.triage == "pseudo"
+                trusted[index] = shown & (prediction.triage == "pseudo")
                 origins.append(Origin(name, prediction.triage or "hold", prediction.score, prediction.weight))
         return Finished(labels, trusted, tuple(origins))
+
+    def _shown(self, case: Case) -> NDArray[np.bool_]:
+        """(h, w) whether the working grid shows a pixel, by at least half."""
+        grid = self._study.grid
+        whole: NDArray[np.float32] = np.ones(grid.size, np.float32)
+        return grid.map_from_grid(whole, *self._study.inplane(case), outside=0.0) >= 0.5
 
     def _predicted(self, case: Case) -> tuple[NDArray[np.uint8], Sequence[Prediction | None]]:
         """Labels (D, h, w) by the model, and D predictions after triage; all background and None without a model."""
