@@ -201,7 +201,10 @@ class Cycle:
 
 
 class CorrelationRecord(TypedDict):
-    """``metrics.correlation.Correlation`` as JSON; None where a figure has no meaning."""
+    """``metrics.correlation.Correlation`` as JSON; None where a figure has no meaning.
+
+    ``interval``: of 95 % of Pearson's r over patients; None for too few of them, and of volumes.
+    """
 
     pearson: float | None
     pearson_p: float | None
@@ -209,6 +212,7 @@ class CorrelationRecord(TypedDict):
     spearman_p: float | None
     n: int
     left_out: int
+    interval: tuple[float, float] | None
 
 
 class CorrelationsRecord(TypedDict):

@@ -39,7 +39,7 @@ def test_a_verdict_lies_where_d_looked_and_every_case_has_a_map_of_one_size():
 
 def test_a_test_volume_without_foreground_has_no_dice_and_the_others_keep_theirs(tmp_path):
     said = [Prediction("p4/2/0", "m", 0.9, None, dict.fromkeys(MEASURES, 0.0))]
-    none, some = (Measured(case, np.array(volume), np.array(volume[:1]), said) for case, volume in _VOLUMES.items())
+    none, some = (Measured(case, case, np.array(volume), np.array(volume[:1]), said) for case, volume in _VOLUMES.items())
     with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated") as study:
         summary = _summary(study, [none, some])
     assert summary["dice"] == pytest.approx(0.7)

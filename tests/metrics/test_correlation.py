@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from askance.metrics.correlation import correlate, mean_absolute_error
+from askance.metrics.correlation import correlate, mean_absolute_error, pearson_interval
 
 shares = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=30)
 
@@ -68,3 +68,26 @@ def test_a_score_that_is_no_number_is_refused():
 def test_lists_of_two_lengths_are_refused():
     with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
         mean_absolute_error([0.5, 0.6], [0.5, 0.6, 0.7])
+
+
+def test_the_interval_over_patients_is_wider_than_that_of_independent_slices_and_holds_r():
+    rng = np.random.default_rng(0)
+    patients = {}
+    for name in range(20):
+        level, off = rng.uniform(0.4, 0.9), rng.normal(0, 0.1)
+        dice = level + rng.normal(0, 0.03, 30)
+        patients[str(name)] = np.stack([dice + off, dice], 1)
+    pairs = np.concatenate(list(patients.values()))
+    low, high = pearson_interval(patients)
+    assert low < correlate(*pairs.T).pearson < high
+    alone = pearson_interval({str(place): row[None] for place, row in enumerate(pairs)})
+    assert high - low > 2 * (alone[1] - alone[0])
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_too_few_patients_or_a_constant_score_have_no_interval(count):
+    rows = np.random.default_rng(0).uniform(0, 1, (9, 2))
+    without = np.column_stack([rows[:, 0], np.full(9, np.nan)])
+    assert pearson_interval({**{str(n): rows for n in range(count)}, "no Dice": without}) is None
+    constant = np.column_stack([np.ones(9), rows[:, 1]])
+    assert pearson_interval({str(n): constant for n in range(8)}) is None

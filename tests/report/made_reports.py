@@ -101,7 +101,9 @@ def cycle_record(rng: np.random.Generator, number: int, dice: float) -> CycleRec
 
 def correlation(r: float | None, n: int = 384, left_out: int = 12) -> CorrelationRecord:
     p = None if r is None else (1e-12 if abs(r) > 0.3 else 0.24)
-    return {"pearson": r, "pearson_p": p, "spearman": r, "spearman_p": p, "n": n, "left_out": left_out}
+    interval = None if r is None else (max(-1.0, r - 0.04), min(1.0, r + 0.04))
+    shared = {"n": n, "left_out": left_out, "interval": interval}
+    return {"pearson": r, "pearson_p": p, "spearman": r, "spearman_p": p, **shared}
 
 
 def _scored(rng: np.random.Generator) -> list[ScoredSlice]:

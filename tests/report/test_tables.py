@@ -63,6 +63,13 @@ def test_the_sentence_on_trust_follows_the_correlation(r, verdict):
     assert verdict in wording.trust(cycle)
 
 
+def test_a_correlation_has_its_interval_over_patients_or_owns_up_to_its_p():
+    found = correlation(0.84)
+    assert wording.correlation(found) == "r = 0.84 (95 % interval over patients 0.80 to 0.88), ρ = 0.84"
+    told = wording.correlation({**found, "interval": None})
+    assert told.startswith("r = 0.84 (p < 0.001), ρ = 0.84 (p < 0.001), p as if")
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.2, "< 1 s"), (42, "42 s"), (119, "2 min"), (3599, "1 h 00 min"), (3900, "1 h 05 min")]
 )

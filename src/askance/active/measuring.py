@@ -15,7 +15,7 @@ from askance.active.scores import score_maps
 from askance.active.study import Study, by_case
 from askance.learning.prediction import Outcome, Predictor
 from askance.metrics.bootstrap import mean_interval
-from askance.metrics.correlation import correlate, mean_absolute_error
+from askance.metrics.correlation import correlate, mean_absolute_error, pearson_interval
 from askance.metrics.dice import dice_per_class, slices_dice
 from askance.records import Case, Prediction, parse_slice_id, slice_id
 
@@ -27,6 +27,7 @@ class Measured:
     """One case: Dice per foreground class of the volume, slice Dice (D,), and the predictions of its slices."""
 
     case: str
+    patient: str
     volume: Floats
     slices: Floats
     predictions: list[Prediction]
@@ -109,7 +110,7 @@ def _measure_case(study: Study, predictor: Predictor, model: str, case: Case, wi
     study.store.predictions.save(model, case.id, predictions, predicted_labels(outcome), maps)
     if witness:
         witness(case, labels, truth, predictions)
-    return Measured(case.id, dice_per_class(labels, truth, classes), dice, predictions)
+    return Measured(case.id, case.patient, dice_per_class(labels, truth, classes), dice, predictions)
 
 
 def _with_dice(prediction: Prediction, dice: float) -> Prediction:
@@ -134,7 +135,7 @@ def _summary(study: Study, measured: Sequence[Measured]) -> dict[str, Any]:
         "slice_dice_per_volume": {one.case: _mean(one.slices) for one in measured},
         "correlation": _trust(measured, scores),
         "correlation_d_raw": None if raw is None else _trust(measured, raw),
-        "correlation_measures": {key: _trust(measured, _values(measured, key))["slice"] for key in MEASURES},
+        "correlation_measures": {key: _by_slice(measured, _values(measured, key)) for key in MEASURES},
         "mae": mean_absolute_error(np.concatenate(scores), slices),
     }
 
@@ -149,9 +150,17 @@ def _values(measured: Sequence[Measured], key: str) -> list[Floats]:
 
 def _trust(measured: Sequence[Measured], scores: list[Floats]) -> dict[str, Any]:
     """Correlation with Dice per slice, and per volume of the slices' mean score with the volume's Dice."""
-    by_slice = correlate(np.concatenate(scores), np.concatenate([one.slices for one in measured]))
     by_volume = correlate([float(score.mean()) for score in scores], [_nan_mean(one.volume) for one in measured])
-    return {"slice": asdict(by_slice), "volume": asdict(by_volume)}
+    patients: dict[str, list[Floats]] = {}
+    for one, score in zip(measured, scores):
+        patients.setdefault(one.patient, []).append(np.stack([score, one.slices], 1))
+    interval = pearson_interval({patient: np.concatenate(pairs) for patient, pairs in patients.items()})
+    by_slice = {**_by_slice(measured, scores), "interval": interval}
+    return {"slice": by_slice, "volume": {**asdict(by_volume), "interval": None}}
+
+
+def _by_slice(measured: Sequence[Measured], scores: list[Floats]) -> dict[str, Any]:
+    return {**asdict(correlate(np.concatenate(scores), np.concatenate([one.slices for one in measured]))), "interval": None}
 
 
 def _nan_mean(values: Floats) -> float:

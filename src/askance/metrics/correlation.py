@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+from askance.metrics.bootstrap import crossed_bootstrap
+
+_FEWEST = 5  # patients, below which a bootstrap's interval is too narrow
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +51,23 @@ def correlate(score: ArrayLike, dice: ArrayLike) -> Correlation:
     )
 
 
+def pearson_interval(patients: Mapping[str, ArrayLike], seed: int = 0) -> tuple[float, float] | None:
+    """Interval of 95 % of Pearson's r over patients, whose slices are not independent: bootstrap, whole patients drawn.
+
+    ``patients``: (m, 2) score and Dice of each one's slices; rows without a Dice are left out. None below five patients
+    with a row, or where r has no meaning.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    rows = {name: np.stack(known_pairs(*np.reshape(pairs, (-1, 2)).T)[:2], 1) for name, pairs in patients.items()}
+    known = {name: pairs for name, pairs in rows.items() if len(pairs)}
+    if len(known) < _FEWEST:
+        return None
+    low, high = crossed_bootstrap({"": known}, _pearson, np.random.default_rng(seed))
+    return None if np.isnan(low) else (low, high)
+
+
 def mean_absolute_error(score: ArrayLike, dice: ArrayLike) -> float:
     """Mean of |score - Dice| over the pairs whose Dice is known; NaN if none is.
 
@@ -70,6 +92,13 @@ def known_pairs(score: ArrayLike, dice: ArrayLike) -> tuple[Floats, Floats, int]
         raise ValueError(f"{broken} of {len(scores)} scores are not finite; a score says nothing unless it is a number")
     known = ~np.isnan(dices)
     return scores[known], dices[known], int((~known).sum())
+
+
+def _pearson(pairs: Floats) -> float:
+    """Of pairs (n, 2); NaN where it has no meaning."""
+    if len(pairs) < 3 or any(map(_constant, pairs.T)):
+        return float("nan")
+    return float(stats.pearsonr(*pairs.T).statistic)
 
 
 def _constant(values: Floats) -> bool:

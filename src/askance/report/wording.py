@@ -94,13 +94,14 @@ def trust(cycle: CycleRecord) -> str:
     off = "" if cycle["mae"] is None else f" On average it is off by {decimal(cycle['mae'], 2)}."
     verdict = next(words for limit, words in _TRUST if found["pearson"] >= limit)
     slices = counted(found["n"], "test slice")
-    told = f"On {slices} the correlation of score and true Dice is {correlation(found)}, with p as if slices of a patient "
-    return f"{told}were independent.{off} {verdict}"
+    return f"On {slices} the correlation of score and true Dice is {correlation(found)}.{off} {verdict}"
 
 
 def correlation(found: CorrelationRecord) -> str:
-    """Pearson's r and Spearman's rho as "r = 0.84 (p < 0.001), ρ = 0.81 (p < 0.001)"."""
-    return (
-        f"r = {decimal(found['pearson'], 2)} ({p_value(found['pearson_p'])}), "
-        f"ρ = {decimal(found['spearman'], 2)} ({p_value(found['spearman_p'])})"
-    )
+    """Pearson's r with its interval and Spearman's rho; where there are too few patients for one, both with their p."""
+    pearson, spearman = decimal(found["pearson"], 2), decimal(found["spearman"], 2)
+    if found["interval"] is not None:
+        low, high = (decimal(end, 2) for end in found["interval"])
+        return f"r = {pearson} (95 % interval over patients {low} to {high}), ρ = {spearman}"
+    told = f"r = {pearson} ({p_value(found['pearson_p'])}), ρ = {spearman} ({p_value(found['spearman_p'])})"
+    return f"{told}, p as if slices of a patient were independent"
