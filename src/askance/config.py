@@ -6,10 +6,11 @@ Isola 2017). ``study.toml`` holds every value, so that a study does not change w
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -181,6 +182,8 @@ class StudyConfig(_Section):
     def _foreground(self) -> StudyConfig:
         if len(self.classes) < 2:
             raise ValueError(f"classes holds {list(self.classes)}; wanted background and at least one more")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes holds {list(self.classes)}; wanted each name once")
         return self
 
 
@@ -229,11 +232,30 @@ def parse(settings: dict[str, Any], where: str) -> StudyConfig:
     try:
         return StudyConfig.model_validate(settings)
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(str(part) for part in item['loc']) or 'study'}: {item['msg']} (found {item['input']!r:.80})"
-            for item in error.errors()
-        )
+        problems = "\n".join(f"  {_problem(item)}" for item in error.errors())
         raise ConfigError(f"{where}: the settings cannot be used:\n{problems}") from None
+
+
+def _problem(item: Any) -> str:
+    """One of pydantic's findings in a line: which setting, what is wrong, what was found."""
+    name = ".".join(str(part) for part in item["loc"]) or "study"
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, _names(StudyConfig), 1)
+        hint = f"did you mean {near[0]}?" if near else "study.toml of a new study holds all"
+        return f"{name}: no such setting; {hint}"
+    if item["type"] in ("model_type", "dict_type"):
+        return f"{name}: wanted a table, as {name}.NAME = VALUE (found {item['input']!r:.80})"
+    return f"{name}: {item['msg']} (found {item['input']!r:.80})"
+
+
+def _names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """All settings, those in tables as TABLE.NAME."""
+    found = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        is_table = isinstance(kind, type) and issubclass(kind, BaseModel)
+        found += _names(cast("type[BaseModel]", kind), f"{prefix}{name}.") if is_table else [f"{prefix}{name}"]
+    return found
 
 
 def load(path: Path) -> StudyConfig:

@@ -113,6 +113,18 @@ def test_a_polygon_half_drawn_is_shortened_by_undo(anna: Visitor) -> None:
     assert anna.labels()[8, 12] == 1
 
 
+def test_escape_drops_a_polygon_half_drawn_and_nothing_else(anna: Visitor) -> None:
+    clear(anna)
+    disc(anna, 5)
+    painted = anna.labels()
+    anna.press("g", "1")
+    for corner in ((2, 2), (20, 2), (20, 20)):
+        anna.click(corner)
+    anna.press("Escape")
+    assert anna.told("window.askance.drawing.points.length") == 0
+    assert (anna.labels() == painted).all()
+
+
 def test_copying_from_below_takes_that_slice_and_says_where_there_is_nothing(anna: Visitor) -> None:
     anna.press("ArrowDown")
     clear(anna)
@@ -253,6 +265,19 @@ def test_a_small_piece_apart_and_a_class_that_vanished_are_asked_about_before_su
         saved = store.annotation(slice_id)
         assert saved is not None
         assert sorted(np.unique(store.read_annotation(saved))) == [0, 3 - gone]
+
+
+def test_an_empty_slice_that_nobody_drew_on_is_asked_about(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    slice_id = anna.ready()
+    anna.told("window.askance.began.fill(0)")
+    clear(anna)
+    anna.press("Enter")
+    anna.until("document.getElementById('dialog').open")
+    assert "Nothing is drawn" in anna.page.inner_text("#dialog")
+    anna.press("Escape")
+    with Store.open(served.folder) as store:
+        assert store.annotation(slice_id) is None
 
 
 def test_a_question_that_follows_at_once_on_another_is_answered_as_its_own(anna: Visitor, served: Served) -> None:

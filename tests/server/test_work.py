@@ -155,6 +155,17 @@ def test_a_second_tab_is_told_and_the_first_one_learns_that_it_was_left(people: 
     assert (refused.status_code, refused.json()["kind"]) == (409, "other_tab")
 
 
+def test_a_tab_that_was_closed_lets_another_go_on_and_only_its_own(people: People) -> None:
+    slice_id = people.anna.next()
+    first, people.anna.tab = people.anna.tab, "other"
+    assert people.anna.post("leave").status_code == 200
+    assert people.anna.post("next").json()["kind"] == "elsewhere", "a tab speaks for itself alone"
+    people.anna.tab = first
+    people.anna.post("leave")
+    people.anna.tab = "other"
+    assert people.anna.next() == slice_id
+
+
 def test_a_reviewer_sees_what_others_answered_and_an_expert_only_what_was_given(people: People) -> None:
     slice_id = people.anna.next()
     assert people.ben.ask("GET", "/api/view", params={"slice": slice_id}).status_code == 422

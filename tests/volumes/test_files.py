@@ -243,6 +243,20 @@ def test_a_truncated_file_is_a_format_error(tmp_path: Path, suffix: str, share: 
         read_image(path)
 
 
+def test_a_header_of_more_voxels_than_the_file_can_hold_is_a_format_error(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.nii.gz", np.ones((20, 21, 22), np.int16))
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[42:48] = np.array([30000, 30000, 22], "<i2").tobytes()
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(FormatError, match=r"30000 x 30000 x 22 voxels.*header is damaged"):
+        read_image(path)
+
+
+def test_a_volume_of_nothing_but_air_is_read_however_small_its_file(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.nii.gz", np.zeros((300, 300, 60), np.int16))
+    assert not read_image(path).array.any()
+
+
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
 def test_a_damaged_compressed_file_is_a_format_error(tmp_path: Path, suffix: str, place: float) -> None:

@@ -76,6 +76,12 @@ async function ask(method, path, body) {
   throw new Refused(told.kind ?? 'refused', told.error ?? `The server refused (${answer.status}).`, answer.status)
 }
 
+/** Say that this tab closes, in a request that outlives it; a page that comes back from the browser's cache is heard again soon. */
+export function leave() {
+  const headers = { 'X-Askance': '1', 'Content-Type': 'application/json' }
+  fetch('/api/leave', { method: 'POST', keepalive: true, headers, body: JSON.stringify({ tab }), credentials: 'same-origin' }).catch(() => {})
+}
+
 const query = (slice, more = {}) => new URLSearchParams({ slice, tab, ...more })
 const json = async (answer) => (await answer).json()
 

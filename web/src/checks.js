@@ -6,6 +6,7 @@ const SMALL_SHARE = 0.1
 /** Sentences about the plane, compared with what it began as. */
 export function slips(plane, began, width, height, classes) {
   const found = []
+  if (!plane.some(Boolean) && !began.some(Boolean)) found.push('Nothing is drawn: the slice would be labelled as showing none of the structures.')
   for (const { id, name: given } of classes) {
     const name = given.replaceAll('_', ' ')
     const sizes = pieces(plane, width, height, id)

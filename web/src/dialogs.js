@@ -73,7 +73,7 @@ const HELP = [
   ['S, U', 'skip with a reason, flag as unreadable'],
   ['L', 'my earlier answers: go back and change one'],
   ['1 … 9', 'class to draw'],
-  ['B, E, F, G', 'brush, eraser, fill, polygon'],
+  ['B, E, F, G', 'brush, eraser, fill, polygon (Escape drops its corners)'],
   ['[ and ]', 'smaller, larger brush'],
   ['Ctrl+Z, Ctrl+Y', 'undo, redo'],
   ['C', 'copy from the slice below'],

@@ -117,6 +117,13 @@ export class Drawing {
     this.changed([])
   }
 
+  /** Forget the corners that were set; what is painted stays. */
+  dropPolygon() {
+    this.points = []
+    this.paintLayer()
+    this.changed([])
+  }
+
   closePolygon() {
     const points = this.points
     this.points = []

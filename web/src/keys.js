@@ -20,6 +20,7 @@ export function bindKeys(page) {
   const tools = { b: 'brush', e: 'eraser', f: 'fill', g: 'polygon' }
   const deeds = {
     Enter: () => (drawing.points.length ? drawing.closePolygon() : page.submit()),
+    Escape: () => drawing.dropPolygon(),
     a: () => page.accept(),
     s: () => page.setAside('skipped'),
     u: () => page.setAside('unreadable'),

@@ -1,5 +1,5 @@
 // The page: gets a slice, shows it, keeps what is drawn, gets the next. Its parts: looks, handing in, settling, panels.
-import { Refused, get, post, tab, view } from './api.js'
+import { Refused, get, leave, post, tab, view } from './api.js'
 import { bindPage, showStudy } from './bindings.js'
 import { help, make } from './dialogs.js'
 import { Drafts } from './drafts.js'
@@ -38,6 +38,7 @@ class Page {
     bindTraining(() => this.told.job, () => this.refreshProgress(), (error) => this.fail(error))
     this.redraw()
     setInterval(() => this.renew(), RENEW_MS)
+    addEventListener('pagehide', leave)
     this.refreshProgress()
     await this.next()
   }

@@ -38,7 +38,7 @@ export function showWhy(header) {
   const asked = header.asked
   const lines = [asked ? asked.reason : 'Not asked.']
   if (asked?.role === 'validation') lines.push('Asked without a proposal: it measures how good the model is. Draw it from nothing.')
-  else if (!header.assisted) lines.push('There is no proposal yet: draw it from nothing.')
+  else if (!header.assisted && header.purpose !== 'review') lines.push('There is no proposal yet: draw it from nothing.')
   if (header.version) lines.push(`Version ${header.version} stands.`)
   if (PURPOSES[header.purpose]) lines.push(PURPOSES[header.purpose])
   el('why').textContent = lines.join('\n')

@@ -63,6 +63,14 @@ test('stray pieces and vanished classes are told, a clean plane is not', () => {
   assert.match(told[1], /blood was there and is gone/)
 })
 
+test('an empty slice that nothing was drawn on is told, one that was emptied only by its classes', () => {
+  const classes = [{ id: 1, name: 'muscle' }]
+  const [plane, began] = [empty(), empty()]
+  assert.match(slips(plane, began, W, H, classes)[0], /Nothing is drawn/)
+  began[5] = 1
+  assert.deepEqual(slips(plane, began, W, H, classes), ['muscle was there and is gone.'])
+})
+
 test('drafts and uploads come back as they were', async () => {
   const plane = Uint8Array.from({ length: W * H }, (_, k) => (k * 7) % 3)
   assert.deepEqual(decode(encode(plane), plane.length), plane)

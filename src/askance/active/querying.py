@@ -178,10 +178,12 @@ def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
     if prediction is None:
         return f"{name}: chosen without a look at the model"
     worse = sum(one.score < prediction.score for one in predictions.values())
+    alike = sum(one.score == prediction.score for one in predictions.values())
+    lowest = "the lowest" if alike == 1 else f"among the {alike} lowest"
     area = prediction.measures.get("foreground")
     seen = "" if area is None else (f", foreground on {area:.1%} of the slice" if area else ", no foreground predicted")
     place = (
-        f"{worse} of {len(predictions)} slices seen are lower" if worse else f"the lowest of {len(predictions)} slices seen"
+        f"{worse} of {len(predictions)} slices seen are lower" if worse else f"{lowest} of {len(predictions)} slices seen"
     )
     unlike = ", unlike the rest of learn" if prediction.measures.get("novelty", 0) > 1 else ""
     return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}{unlike}"

@@ -38,6 +38,9 @@ def print_cycles(study: Study, as_json: bool) -> None:
         return
     from askance.report.tables import budget_table
 
+    if not records:
+        print("nothing is measured yet: `askance run` trains the first model and measures it")
+        return
     print_table(budget_table(records))
 
 

@@ -22,8 +22,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 def index() -> Response:
     """The page, or what is missing for it."""
-    path = ASSETS / "index.html"
-    return FileResponse(path, media_type="text/html") if path.exists() else HTMLResponse(_MISSING, 503)
+    return FileResponse(ASSETS / "index.html", media_type="text/html") if is_built() else HTMLResponse(_MISSING, 503)
 
 
 @router.get("/enter")
@@ -35,6 +34,11 @@ def enter(request: Request, store: TheStore, token: str = "") -> Response:
     secure = request.url.scheme == "https"
     answer.set_cookie(cookie_name(store), token, max_age=90 * 86400, httponly=True, samesite="lax", secure=secure)
     return answer
+
+
+def is_built() -> bool:
+    """Whether the page is there."""
+    return (ASSETS / "index.html").exists()
 
 
 def mount_page(app: FastAPI) -> None:

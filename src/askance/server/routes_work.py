@@ -90,6 +90,13 @@ def adopt(body: TabBody, store: TheStore, user: Anybody) -> dict[str, Any]:
     return {}
 
 
+@router.post("/leave")
+def leave(body: TabBody, store: TheStore, user: Anybody) -> dict[str, Any]:
+    """The tab is being closed: what it has in hand may go on in another one, and lapses in the usual time."""
+    store.desk.leave(user.name, body.tab)
+    return {}
+
+
 @router.post("/renew")
 def renew(body: RenewBody, store: TheStore, user: Anybody, views: TheViews) -> dict[str, Any]:
     """A sign of life; ``hold`` says whether the slice is in the hands of this tab (here), of another one (tab), or gone."""

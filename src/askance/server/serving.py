@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import ssl
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import uvicorn
 
 from askance.errors import UsageError
 from askance.server.app import create_app
+from askance.server.page import is_built
 from askance.store.store import Store
 from askance.store.users import SERVER
 
+_log = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 30
 
 
@@ -42,6 +45,8 @@ def serve(store: Store, address: Address, days: float = 1) -> None:
     token = store.desk.add_user(SERVER, "admin", days, "askance serve")
     scheme = "https" if address.certificate else "http"
     host = f"[{address.host}]" if ":" in address.host else address.host
+    if not is_built():
+        _log.warning("the page is not built, only the API and 3D Slicer will work; `make web` builds it, and needs Node.js")
     print(f"{scheme}://{host}:{port}/enter?token={token}", flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 

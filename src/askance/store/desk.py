@@ -105,6 +105,10 @@ class Desk:
         """All that ``user`` has in hand moves to ``tab``."""
         self._database.write(leases.adopt, user, tab, self.reading.lease_s)
 
+    def leave(self, user: str, tab: str) -> None:
+        """``tab`` is closed: another one of ``user`` may go on where it was."""
+        self._database.write(leases.leave, user, tab, self.reading.lease_s)
+
     def renew(self, user: str, tab: str) -> None:
         """A sign of life of ``tab``."""
         self._database.write(leases.renew, user, tab, self.reading.lease_s)

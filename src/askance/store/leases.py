@@ -123,6 +123,13 @@ def adopt(connection: sa.Connection, user: str, tab: str, lease_s: float) -> Non
     audit.note(connection, user, "tab changed")
 
 
+def leave(connection: sa.Connection, user: str, tab: str, lease_s: float) -> None:
+    """``tab`` is closed or loads anew: from now on it counts as silent, and another one of ``user`` may go on."""
+    table = schema.leases
+    mine = (table.c.user == user) & (table.c.tab == tab) & table.c.ended.is_(None)
+    connection.execute(sa.update(table).where(mine).values(expires_at=_later(lease_s - TAB_SILENT_S - 1)))
+
+
 def is_silent(lease: Lease, lease_s: float) -> bool:
     """Whether the lease's tab gave no sign of life for a while: it may be closed."""
     heard = datetime.fromisoformat(lease.expires_at) - timedelta(seconds=lease_s)

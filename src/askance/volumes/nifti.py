@@ -7,6 +7,7 @@ of another and nothing else of it: no description, no extensions.
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from askance.errors import FormatError
 from askance.volumes.voxels import Header, Stored, header_from
 
 _MM_PER_UNIT = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # by the low three bits of xyzt_units: unknown, m, mm, micron
+_MOST_DEFLATED = 1040  # bytes that one byte of gzip can stand for, rounded up
 _MAX_OFFSET = 2**40  # bytes before the first voxel; a header beyond is damaged
 _GEOMETRY_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z"),
@@ -118,9 +120,17 @@ def _mm_per_unit(path: Path, image: Any) -> float:
 def _require_whole(path: Path, proxy: Any) -> None:
     if not 0 <= proxy.offset <= _MAX_OFFSET:
         raise FormatError(f"{path}: its voxels begin at byte {proxy.offset}; the header is damaged: export the file again")
-    wanted = proxy.offset + int(np.prod(proxy.shape)) * proxy.dtype.itemsize
-    if not path.name.lower().endswith(".gz") and path.stat().st_size < wanted:
-        raise FormatError(f"{path}: truncated: found {path.stat().st_size} bytes, wanted {wanted}; copy it again")
+    wanted = proxy.offset + math.prod(map(int, proxy.shape)) * proxy.dtype.itemsize
+    found = path.stat().st_size
+    if path.name.lower().endswith(".gz"):
+        if wanted > found * _MOST_DEFLATED:
+            shape = " x ".join(map(str, proxy.shape))
+            raise FormatError(
+                f"{path}: its header says {shape} voxels, {wanted} bytes, which {found} compressed ones cannot hold; "
+                "the header is damaged: export the file again"
+            )
+    elif found < wanted:
+        raise FormatError(f"{path}: truncated: found {found} bytes, wanted {wanted}; copy it again")
 
 
 def _decompress(path: Path, proxy: Any) -> NDArray[Any]:
