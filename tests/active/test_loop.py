@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from askance import api
 from askance.active import loop, querying, training
 from askance.active.acquisition import ACQUISITIONS
 from askance.active.diversity import CoreSet
-from askance.active.experts import HumanExpert, SimulatedExpert
-from askance.active.loop import collaborate
+from askance.active.experts import HumanExpert, SimulatedExpert, expert_of
+from askance.active.loop import Unwatched, collaborate
 from askance.active.study import Study
 from askance.active.uncertainty import Extreme
 from askance.errors import AskanceError, SourceChanged, SplitError, StudyBusy, UsageError, WaitingForExpert
@@ -213,6 +214,26 @@ def test_a_warm_start_goes_on_from_the_last_cycle_in_fewer_steps(make_study: Cal
         api.run(study)
         assert [model.parent for model in study.store.models()] == [None, "cycle-000", "cycle-001"]
         assert [model.info["steps"] for model in study.store.models()] == [4, 2, 2]
+
+
+class _Stages(Unwatched):
+    """Remembers which stages ran."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, str]] = []
+
+    def stage(self, cycle: int, name: str) -> AbstractContextManager[None]:
+        self.seen.append((cycle, name))
+        return super().stage(cycle, name)
+
+
+def test_nothing_is_said_to_be_trained_that_is_trained_already(make_study: Callable[..., Study]) -> None:
+    first, again = _Stages(), _Stages()
+    with make_study() as study:
+        collaborate(study, expert_of(study), first)
+        collaborate(study, expert_of(study), again)
+    assert [cycle for cycle, name in first.seen if name == "train"] == [0, 1, 2]
+    assert not {name for _, name in again.seen} & {"train", "measure", "rank", "triage"}
 
 
 def test_a_second_process_is_told_that_the_study_is_busy(make_study: Callable[..., Study]) -> None:

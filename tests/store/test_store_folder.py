@@ -98,6 +98,13 @@ def test_a_folder_without_a_study_is_not_opened(tmp_path: Path) -> None:
     assert left_in(tmp_path) == []
 
 
+def test_a_study_that_lost_its_database_is_told_of_backups(sqlite_store: Store) -> None:
+    sqlite_store.close()
+    (sqlite_store.folder / "study.db").unlink()
+    with pytest.raises(StudyError, match=r"study\.db is missing\); restore it from a backup"):
+        Store.open(sqlite_store.folder)
+
+
 @pytest.mark.parametrize(("content", "message"), [(b"", "holds no study's tables"), (b"rubbish" * 999, "damaged")])
 def test_a_database_that_is_none_is_refused(sqlite_store: Store, content: bytes, message: str) -> None:
     sqlite_store.close()

@@ -46,13 +46,17 @@ def load_weights(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, 
     Raises:
         FormatError: not a model's folder, or its weights are not those that model.json was written for.
     """
+    if not (folder / "model.json").exists():
+        raise FormatError(f"{folder}: no model can be read here; wanted a folder with model.json, as STUDY/models/cycle-000")
     try:
         info = json.loads((folder / "model.json").read_text())
         if not isinstance(info, dict):
             raise ValueError(f"model.json holds {info!r:.40}")
         networks = {file.stem: load_file(file) for file in sorted(folder.glob("*.safetensors"))}
     except (OSError, ValueError, SafetensorError) as error:
-        raise FormatError(f"{folder}: no model can be read here ({error}); wanted a folder with model.json") from None
+        raise FormatError(
+            f"{folder}: no model can be read here ({error}); restore it from a backup, or train it again"
+        ) from None
     if hash_weights(networks) != info.get("weights_sha256"):
         raise FormatError(f"{folder}: the weights are not those that model.json names; train this model again")
     return networks, info

@@ -79,12 +79,10 @@ class Store:
             StudyError: not a study, damaged, made by a newer askance, or study.toml no longer fits what is stored.
             ConfigError: study.toml cannot be used.
         """
-        for name, there in (
-            (study_toml.NAME, (folder / study_toml.NAME).is_file()),
-            (place.SQLITE, place.is_placed(folder)),
-        ):
-            if not there:
-                raise StudyError(f"{folder}: not a study ({name} is missing); make one with `askance init`")
+        there = {study_toml.NAME: (folder / study_toml.NAME).is_file(), place.SQLITE: place.is_placed(folder)}
+        for name in (name for name, is_there in there.items() if not is_there):
+            todo = "restore it from a backup" if any(there.values()) else "make one with `askance init`"
+            raise StudyError(f"{folder}: not a study ({name} is missing); {todo}")
         settings = study_toml.load(folder)
         database = place.open_database(folder)
         try:
