@@ -57,7 +57,7 @@ export class Refused extends Error {
   }
 }
 
-async function ask(method, path, body) {
+async function ask(method, path, body, more = {}) {
   const headers = { 'X-Askance': '1' }
   if (body !== undefined && !(body instanceof Blob)) {
     headers['Content-Type'] = 'application/json'
@@ -65,7 +65,7 @@ async function ask(method, path, body) {
   }
   let answer
   try {
-    answer = await fetch(path, { method, headers, body, credentials: 'same-origin' })
+    answer = await fetch(path, { method, headers, body, credentials: 'same-origin', ...more })
   } catch {
     throw new Refused('offline', 'The server does not answer.', 0)
   }
@@ -77,10 +77,7 @@ async function ask(method, path, body) {
 }
 
 /** Say that this tab closes, in a request that outlives it; a page that comes back from the browser's cache is heard again soon. */
-export function leave() {
-  const headers = { 'X-Askance': '1', 'Content-Type': 'application/json' }
-  fetch('/api/leave', { method: 'POST', keepalive: true, headers, body: JSON.stringify({ tab }), credentials: 'same-origin' }).catch(() => {})
-}
+export const leave = () => ask('POST', '/api/leave', { tab }, { keepalive: true }).catch(() => {})
 
 const query = (slice, more = {}) => new URLSearchParams({ slice, tab, ...more })
 const json = async (answer) => (await answer).json()

@@ -80,9 +80,10 @@ class Store:
             ConfigError: study.toml cannot be used.
         """
         there = {study_toml.NAME: (folder / study_toml.NAME).is_file(), place.SQLITE: place.is_placed(folder)}
-        for name in (name for name, is_there in there.items() if not is_there):
-            todo = "restore it from a backup" if any(there.values()) else "make one with `askance init`"
-            raise StudyError(f"{folder}: not a study ({name} is missing); {todo}")
+        missing = [name for name, is_there in there.items() if not is_there]
+        if missing:
+            todo = "restore it from a backup" if len(missing) < len(there) else "make one with `askance init`"
+            raise StudyError(f"{folder}: not a study ({missing[0]} is missing); {todo}")
         settings = study_toml.load(folder)
         database = place.open_database(folder)
         try:
