@@ -4,7 +4,7 @@ import { Niivue, NVImage, SLICE_TYPE } from './vendor/niivue.js'
 import { likewise } from './wire.js'
 
 const SLICE_TYPES = [SLICE_TYPE.SAGITTAL, SLICE_TYPE.CORONAL, SLICE_TYPE.AXIAL] // by display axis
-const DOUBT = { R: [255, 255], G: [170, 0], B: [160, 10], A: [0, 170], I: [0, 255] }
+const DOUBT = { R: [255, 255], G: [170, 0], B: [160, 10], A: [0, 255], I: [0, 255] }
 const DOUBT_FROM = 50 // of 255: less is not shown
 const DOUBT_OPACITY = 0.5
 const DIFFERENT = '#ff9500' // label 255: where two readers differ
