@@ -510,3 +510,34 @@ def test_skipping_without_a_reason_asks_for_one(anna: Visitor) -> None:
     anna.page.keyboard.type("motion")
     anna.press("Enter")
     assert anna.next_after(slice_id)
+
+
+def test_the_score_map_lies_on_its_slice_and_hides_neither_image_nor_labels(anna: Visitor) -> None:
+    """Where the layer is red follows the voxels through zoom and to the neighbour, where there is no map."""
+    assert anna.told("Boolean(window.askance.viewer.doubt)")
+    anna.told(MARK_ONE_VOXEL)
+    anna.press("r")
+    assert [alpha(anna, (5, 9)), alpha(anna, (14, 20))] == [120, 0]
+    anna.told("window.askance.viewer.zoom(2)")
+    assert [alpha(anna, (5, 9)), alpha(anna, (9, 12))] == [120, 0]
+    anna.told("window.askance.viewer.reset()")
+    anna.press("ArrowUp")
+    assert alpha(anna, (5, 9)) == 0
+    anna.press("ArrowDown", "r")
+    assert alpha(anna, (5, 9)) == 0
+
+
+#: In place of the model's map, one of doubt in a voxel and its neighbours alone.
+MARK_ONE_VOXEL = """(async () => {
+  const { pictureOf } = await import('/assets/doubt.js')
+  const [columns, rows] = window.askance.viewer.planeShape
+  const plane = new Uint8Array(columns * rows)
+  for (let x = 4; x <= 6; x++) for (let y = 8; y <= 10; y++) plane[x + y * columns] = 255
+  window.askance.viewer.doubt = pictureOf(plane, columns, rows)
+})()"""
+
+
+def alpha(visitor: Visitor, voxel: tuple[int, int]) -> int:
+    """How opaque the layer over the picture is at a voxel, of 255."""
+    place = f"window.askance.viewer.pageAt([{voxel[0]}, {voxel[1]}]).map(Math.round)"
+    return int(visitor.told(f"document.getElementById('layer').getContext('2d').getImageData(...{place}, 1, 1).data[3]"))

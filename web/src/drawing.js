@@ -24,6 +24,7 @@ export class Drawing {
     this.size = 5
     this.enabled = false
     this.isPenSeen = false
+    this.isDoubtShown = false
     this.clear()
     layer.addEventListener('pointerdown', (event) => this.down(event))
     layer.addEventListener('pointermove', (event) => this.move(event))
@@ -202,7 +203,7 @@ export class Drawing {
     this.changed(changes.map(({ place }) => place))
   }
 
-  /** The polygon so far and the brush's outline, over the picture. */
+  /** The score map, the polygon so far and the brush's outline, over the picture. */
   paintLayer() {
     const canvas = this.layer
     const box = canvas.getBoundingClientRect()
@@ -210,6 +211,7 @@ export class Drawing {
     if (canvas.height !== Math.round(box.height)) canvas.height = Math.round(box.height)
     const context = canvas.getContext('2d')
     context.clearRect(0, 0, canvas.width, canvas.height)
+    if (this.isDoubtShown) this.viewer.paintDoubt(context)
     context.strokeStyle = '#fff'
     context.fillStyle = '#fff'
     this.paintPolygonSoFar(context)

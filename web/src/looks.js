@@ -25,10 +25,10 @@ export class Looks {
   apply() {
     if (!this.viewer.shape) return
     this.viewer.setOpacity(this.pressed.hide ? 0 : Number(el('opacity').value) / 100)
-    this.viewer.showDoubt(this.pressed.doubt)
+    this.page.drawing.isDoubtShown = this.pressed.doubt
     this.viewer.showPlanes(this.pressed.planes)
-    el('doubt').disabled = !this.viewer.hasDoubt
-    el('doubt-legend').hidden = !(this.pressed.doubt && this.viewer.hasDoubt && this.page.slice)
+    el('doubt').disabled = !this.viewer.doubt
+    el('doubt-legend').hidden = !(this.pressed.doubt && this.viewer.doubt && this.page.slice)
     this.tell()
   }
 

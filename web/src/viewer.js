@@ -1,17 +1,14 @@
 // NiiVue as our screen: it shows a slab in the patient's axes and the labels on it, and says which voxel a pixel is.
 // It is handed volumes whose axes are the patient's already, so its drawing has the order of ours.
+import { pictureOf } from './doubt.js'
 import { Niivue, NVImage, SLICE_TYPE } from './vendor/niivue.js'
-import { likewise } from './wire.js'
 
 const SLICE_TYPES = [SLICE_TYPE.SAGITTAL, SLICE_TYPE.CORONAL, SLICE_TYPE.AXIAL] // by display axis
-const DOUBT = { R: [255, 255], G: [170, 0], B: [160, 10], A: [0, 255], I: [0, 255] }
-const DOUBT_FROM = 50 // of 255: less is not shown
-const DOUBT_OPACITY = 0.5
 const DIFFERENT = '#ff9500' // label 255: where two readers differ
-const TRANSPARENT_BELOW = 1 // NiiVue's colormapType: what lies below cal_min lets the picture through
 
 const SIDES = ['PASI', 'RLSI', 'RLAP'] // by display axis: left, right, top and bottom of the plane on the screen
 const MARGIN = 12
+const STEP = 20 // pixels of the page over which a voxel's size there is measured
 
 const EDGE = 0.01 // of a pixel: NiiVue knows nothing of the edge itself
 const within = (value, low, high) => Math.min(high - EDGE, Math.max(low + EDGE, value))
@@ -33,7 +30,6 @@ export class Viewer {
       show3Dcrosshair: false,
       isNearestInterpolation: false,
     })
-    this.niivue.addColormap('askance-doubt', DOUBT)
     this.moved = () => {} // called when something else is on the screen
   }
 
@@ -64,7 +60,7 @@ export class Viewer {
     this.shape = image.dimsRAS.slice(1, 4)
     this.place = header.place
     this.range = [image.cal_min, image.cal_max]
-    await this.addDoubt(bytes, sections.doubt)
+    this.doubt = sections.doubt ? pictureOf(sections.doubt, ...this.planeShape) : null
     nv.createEmptyDrawing()
     nv.setSliceType(SLICE_TYPES[this.axis])
     if (!keep) nv.setPan2Dxyzmm([0, 0, 0, 1])
@@ -72,20 +68,6 @@ export class Viewer {
     this.goTo(header.place)
     if (window) this.setWindow(...window)
     else this.window = [image.cal_min, image.cal_max]
-  }
-
-  async addDoubt(bytes, plane) {
-    this.hasDoubt = Boolean(plane)
-    if (!plane) return
-    const voxels = new Uint8Array(this.shape[0] * this.shape[1] * this.shape[2])
-    this.eachIndex(this.place, (k, at) => { voxels[k] = plane[at] })
-    const overlay = await NVImage.new(likewise(bytes, voxels), 'doubt.nii', 'askance-doubt', 0, null, DOUBT_FROM, 255)
-    overlay.colormapType = TRANSPARENT_BELOW
-    this.niivue.addVolume(overlay)
-  }
-
-  showDoubt(shown) {
-    if (this.hasDoubt) this.niivue.setOpacity(1, shown ? DOUBT_OPACITY : 0)
   }
 
   get labels() {
@@ -184,6 +166,24 @@ export class Viewer {
     const found = nv.frac2canvasPosWithTile(fraction, SLICE_TYPES[this.axis])?.pos
     if (!found) return null
     return [found[0] / this.scale, found[1] / this.scale]
+  }
+
+  /** Lay the score map over its own slice, in `context` of a layer as large as the canvas. */
+  paintDoubt(context) {
+    const tile = this.tile()
+    if (!this.doubt || this.current !== this.place || !tile) return
+    const { left, top } = this.canvas.getBoundingClientRect()
+    const [x, y] = [tile[0], tile[1]]
+    const voxelUnder = (px, py) => this.voxelAt({ clientX: left + px, clientY: top + py }, true)
+    const [first, next] = [voxelUnder(x, y), voxelUnder(x + STEP, y + STEP)]
+    const [wide, high] = [STEP / (next[0] - first[0]), STEP / (next[1] - first[1])]
+    context.save()
+    context.beginPath()
+    context.rect(x, y, tile[2] - x, tile[3] - y)
+    context.clip()
+    context.transform(wide, 0, 0, high, x - (first[0] + 0.5) * wide, y - (first[1] + 0.5) * high)
+    context.drawImage(this.doubt, 0, 0)
+    context.restore()
   }
 
   /** Pixels of the page for a millimetre, in our plane. */

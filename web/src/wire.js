@@ -20,22 +20,6 @@ export async function pack(planes) {
   return new Blob([length, header, await new Response(packed).arrayBuffer()])
 }
 
-/** The NIfTI file of `image` with other voxels: uint8, same geometry. */
-export function likewise(image, voxels) {
-  const offset = new DataView(image.buffer, image.byteOffset).getFloat32(108, true)
-  const file = new Uint8Array(offset + voxels.length)
-  file.set(image.subarray(0, offset))
-  const header = new DataView(file.buffer)
-  header.setInt16(70, 2, true) // uint8
-  header.setInt16(72, 8, true)
-  header.setFloat32(112, 1, true)
-  header.setFloat32(116, 0, true)
-  header.setFloat32(124, 255, true)
-  header.setFloat32(128, 0, true)
-  file.set(voxels, offset)
-  return file.buffer
-}
-
 /** A plane as text: runs of equal labels. */
 export function encode(plane) {
   const runs = []

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { slips } from '../src/checks.js'
 import { between, flood, paintLine, paintPolygon, pieces } from '../src/shapes.js'
-import { decode, encode, likewise, pack, unpack } from '../src/wire.js'
+import { colourOf } from '../src/doubt.js'
+import { decode, encode, pack, unpack } from '../src/wire.js'
 
 const W = 20
 const H = 16
@@ -81,7 +82,7 @@ test('drafts and uploads come back as they were', async () => {
   assert.deepEqual(new Uint8Array(await new Response(unpacked).arrayBuffer()), plane)
 })
 
-test('a view is unpacked by its header, and an overlay keeps the geometry', () => {
+test('a view is unpacked by its header', () => {
   const header = new TextEncoder().encode('{"a": 1, "sections": {"x": [0, 3]}}     ')
   const body = new Uint8Array(8 + header.length + 3)
   new DataView(body.buffer).setUint32(0, header.length, true)
@@ -90,9 +91,12 @@ test('a view is unpacked by its header, and an overlay keeps the geometry', () =
   const told = unpack(body.buffer)
   assert.equal(told.header.a, 1)
   assert.deepEqual([...told.sections.x], [7, 8, 9])
-  const image = new Uint8Array(400)
-  new DataView(image.buffer).setFloat32(108, 352, true)
-  image[300] = 42
-  const other = new Uint8Array(likewise(image, new Uint8Array([1, 2])))
-  assert.deepEqual([other.length, other[300], other[70], other[353]], [354, 42, 2, 2])
+})
+
+test('doubt is clear where there is little, and never hides what is under it', () => {
+  assert.equal(colourOf(0)[3], 0)
+  assert.equal(colourOf(50)[3], 0)
+  const [some, most] = [colourOf(120), colourOf(255)]
+  assert.ok(some[3] > 0 && some[3] < most[3] && most[3] <= 128)
+  assert.ok(most[0] === 255 && most[1] < some[1])
 })
