@@ -280,6 +280,11 @@ def test_a_human_study_waits_with_exit_code_three(tmp_path: Path, capsys: pytest
     assert main(["init", study, "--data", str(dataset), "--base", "3", "--total", "5"]) == 0
     assert main(["run", study]) == 3
     assert "3 of 3 slices wait for the expert" in capsys.readouterr().err
+    assert main(["evaluate", study]) == 0
+    assert "nothing is measured yet" in capsys.readouterr().out
+    for command, wanted in (("rank", "askance train"), ("report", "askance run")):
+        assert main([command, study]) == 2
+        assert wanted in capsys.readouterr().err
     assert main(["query", study, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
 

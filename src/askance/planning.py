@@ -101,9 +101,10 @@ def outlook(study: Study) -> list[str]:
         )  # fmt: skip
         lines.append(f"that uses up the budget of {limit} slices: the {config.expert} expert is asked nothing; {more}")
     else:
+        queries = "one query" if budget.cycles == 1 else f"{budget.cycles} queries"
         lines.append(
             f"the {config.expert} expert labels up to {limit} of {total} slices ({limit / total:.1%}): "
-            f"a base ({budget.start}), then {budget.cycles} queries by {config.acquisition}"
+            f"a base ({budget.start}), then {queries} by {config.acquisition}"
         )
     answerable = sum(len(case.labelled) for case in cases if case.split == "learn")
     if config.expert == "simulated" and answerable < total:

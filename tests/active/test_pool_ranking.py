@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from askance import api
-from askance.active import ranking
+from askance.active import querying, ranking
 from askance.active.querying import ask
 from askance.active.ranking import rank_pool, slices_to_rank
 from askance.active.study import Study, by_case
 from askance.errors import UsageError
-from askance.records import parse_slice_id
+from askance.records import Prediction, parse_slice_id
 from askance.volumes.layouts import find_dataset
 from askance.volumes.patients import Division
 from made_studies import TINY, answer, make_study
@@ -110,3 +110,16 @@ def test_an_acquisition_that_was_told_nothing_says_what_it_needs(waiting: Study)
     rank_pool(waiting, "cycle-000", (), slices=[])
     with pytest.raises(UsageError, match=r"needs \['entropy'\], which cycle-000 said of no pool slice; run `askance rank`"):
         ask(waiting, 1, "cycle-000")
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ((0.2, 0.5, 0.9), "the lowest of 3 slices seen, no foreground predicted"),
+        ((0.2, 0.2, 0.9), "among the 2 lowest of 3 slices seen"),
+        ((0.2, 0.1, 0.9), "1 of 3 slices seen are lower"),
+    ],
+)
+def test_the_reason_says_where_a_slice_stands_among_those_seen(scores: tuple[float, ...], said: str) -> None:
+    known = {f"p1/2/{at}": Prediction(f"p1/2/{at}", "m", one, None, {"foreground": 0.0}) for at, one in enumerate(scores)}
+    assert f"cover: expected Dice 0.20, {said}" in querying._why("cover", "p1/2/0", known)

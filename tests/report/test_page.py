@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_reports import report_data, without_truth
 
-from askance.errors import StudyError
+from askance.errors import StudyError, UsageError
 from askance.report.data import AskedSlice
 from askance.report.page import render, write_report
 
@@ -90,7 +90,7 @@ def test_a_slice_without_contrast_or_in_thick_rows_is_shown():
 
 
 def test_a_study_without_a_finished_cycle_is_refused_and_leaves_no_file(tmp_path):
-    with pytest.raises(StudyError, match="no finished cycle"):
+    with pytest.raises(UsageError, match="no finished cycle"):
         write_report(tmp_path / "report.html", dataclasses.replace(report_data(), cycles=()))
     assert not list(tmp_path.iterdir())
 

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvicorn
 from served import People
 
 from askance.active.study import Study
 from askance.cli import main
 from askance.errors import UsageError
-from askance.server import guarding
+from askance.server import guarding, serving
 from askance.server.guarding import HEADERS
-from askance.server.serving import Address, require_private
+from askance.server.serving import Address, require_private, serve
 
 ADMINS = [
     ("GET", "/api/jobs"),
@@ -176,3 +177,18 @@ def test_the_only_admin_is_not_revoked_through_the_page_either(people: People) -
     assert answer.status_code == 422
     assert "ada is the only admin whose link works" in answer.json()["error"]
     assert people.ada.ask("GET", "/api/me").status_code == 200
+
+
+def test_a_page_that_is_not_built_is_told_where_the_server_starts(
+    asking_study: Study,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _, sockets: sockets[0].close())
+    for built in (True, False):
+        monkeypatch.setattr(serving, "is_built", lambda built=built: built)
+        caplog.clear()
+        serve(asking_study.store, Address(port=0))
+        assert "/enter?token=" in capsys.readouterr().out
+        assert ("make web" in caplog.text) is not built

@@ -241,6 +241,9 @@ def test_a_reviewer_accepts_and_corrects(browser: Browser, asking_study: Study) 
         rita.until("Boolean(window.askance?.me)")
         rita.page.click("#mode-review")
         assert rita.ready() == first
+        unassisted = "{...window.askance.seen.header, assisted: false}"
+        rita.told(f"import('/assets/panels.js').then((panels) => panels.showWhy({unassisted}))")
+        assert "draw it from nothing" not in rita.page.inner_text("#why"), "the slice is drawn: it is to be looked through"
         rita.page.keyboard.press("a")
         assert rita.next_after(first) == second
         rita.page.keyboard.press("1")

@@ -80,6 +80,9 @@ def _check(arguments: Arguments) -> None:
 
 def _init(arguments: Arguments) -> None:
     """Make a study and print what it holds."""
+    from askance.store.creation import require_free
+
+    require_free(arguments.study)  # before PyTorch is loaded and the data's files are looked for
     from askance import api
 
     with progress_bars() as bars, bars.stage(None, "read and check"):
@@ -116,13 +119,14 @@ def _relocate(arguments: Arguments) -> None:
 
 def _print_study(study: Study) -> None:
     from askance.planning import outlook
+    from askance.report.wording import counted
 
     config = study.config
     for side in ("learn", "test", "validation"):
         cases = study.store.cases(side)
         slices, patients = len(study.store.slices(side)), len({case.patient for case in cases})
         if cases:
-            print(f"{side}: {len(cases)} cases of {patients} patients, {slices} slices")
+            print(f"{side}: {counted(len(cases), 'case')} of {counted(patients, 'patient')}, {counted(slices, 'slice')}")
     rows, columns = config.grid.size
     height, width = config.grid.spacing_mm
     print(f"slices along file axis {config.grid.axis}, {rows} x {columns} pixels of {height:g} x {width:g} mm")

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from askance.colours import UNRELIABLE, as_hex, class_colour
-from askance.errors import StudyError
+from askance.errors import StudyError, UsageError
 from askance.report import panels, plots, tables, wording
 from askance.report.data import AskedSlice, Panel, ReportData, ScoredSlice
 
@@ -29,12 +29,12 @@ def write_report(path: Path, data: ReportData) -> None:
     """Write the report to ``path``, whole or not at all; an earlier report there is replaced.
 
     Raises:
-        StudyError: the study has no finished cycle, or ``path`` cannot be written.
+        UsageError: the study has no finished cycle. StudyError: ``path`` cannot be written.
     """
     if not data.cycles:
-        raise StudyError(
+        raise UsageError(
             f"study {data.study.name!r} has no finished cycle, so there is nothing to report at {path}; "
-            f"run the study until its base is trained"
+            f"`askance run` it until its base is trained"
         )
     _replace(path, render(data))
 
