@@ -98,11 +98,13 @@ class TrainingConfig(_Section):
 
     The model is the running mean of the weights over about the last ``average`` steps (0: the last weights).
     ``adversarial`` weighs D's term against the pixel-wise one (0: no D). ``warm_start`` goes on from the last cycle's
-    networks with ``warm_share`` of the steps. ``one_piece``: predictions keep to the one piece that labels show, ``field``:
-    they look first where labels have shown foreground. ``unlabelled``: share, of what pseudo-labels leave of a batch, from
-    slices without label, which objective ``souly`` alone can learn from. ``crossing``: share of the base's steps that a
-    model of each half of its patients is trained for, so that the score learns from what each says of the other half.
-    ``precision``: ``auto`` takes bf16 where a trial shows it is faster.
+    networks with ``warm_share`` of the steps. ``one_piece``: predictions keep to the one piece that labels show,
+    ``field``: they look first where labels have shown foreground; ``across``: they are averaged with the slices before
+    and after, which weigh by a Gaussian of their distance, its deviation so many of the files' pixels (0: not).
+    ``unlabelled``: share, of what pseudo-labels leave of a batch, from slices without label, which objective ``souly``
+    alone can learn from. ``crossing``: share of the base's steps that a model of each half of its patients is trained
+    for, so that the score learns from what each says of the other half. ``precision``: ``auto`` takes bf16 where a trial
+    shows it is faster.
     """
 
     objective: Literal["askance", "pix2pix", "cgan", "luc", "souly"] = "askance"
@@ -125,6 +127,7 @@ class TrainingConfig(_Section):
     )
     one_piece: bool = True
     field: bool = True
+    across: Annotated[float, Field(ge=0)] = 1.0  # 0.3 Dice points on cubes of voxels, nothing on thick slices (docs/log.md)
     crossing: Share = 0.0
     precision: Precision = "auto"
 
@@ -206,6 +209,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "views": 1,
             "warm_start": False,
             "one_piece": False,
+            "across": 0.0,
         },
         "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0, "until": 1.0},
     },

@@ -9,7 +9,7 @@ from askance.config import NetworkConfig
 from askance.learning.architecture import Shape, make_networks
 from askance.learning.fields import Box, centred_box, foreground_box
 from askance.learning.novelty import NOVELTY, Novelty, fit
-from askance.learning.prediction import Predictor, Seen, as_trained
+from askance.learning.prediction import Predictor, Seen, as_trained, mix_neighbours
 from askance.learning.training import train
 from askance.learning.views import VIEWS
 from askance.networks.generator import UNet
@@ -63,6 +63,21 @@ def test_what_was_learnt_is_found(trained):
     data, source = make_data(3, seed=7)
     found = _predictor(trained)(source.images(data.slice_ids), (SIDE, SIDE)).probs.argmax(1)
     assert (found == data.labels).mean() > 0.9
+
+
+def test_slices_as_close_as_pixels_are_averaged_with_the_ones_beside_them_and_thick_ones_are_not(trained, images):
+    alone = _predictor(trained)(images, (SIDE, SIDE)).probs
+    beside = np.exp(-0.5)
+    close = _predictor(trained)(images, (SIDE, SIDE), apart=1.0).probs
+    np.testing.assert_allclose(close[1], (alone[1] + beside * (alone[0] + alone[2])) / (1 + 2 * beside), atol=1e-5)
+    np.testing.assert_allclose(close[0], (alone[0] + beside * (alone[0] + alone[1])) / (1 + 2 * beside), atol=1e-5)
+    np.testing.assert_allclose(close.sum(1), 1, atol=1e-5)
+    np.testing.assert_array_equal(_predictor(trained)(images, (SIDE, SIDE), apart=2.5).probs, alone)
+    np.testing.assert_array_equal(_predictor(trained, across=0.0)(images, (SIDE, SIDE), apart=1.0).probs, alone)
+
+
+def test_a_single_slice_has_nobody_beside_it():
+    assert mix_neighbours(torch.tensor([[2.0, 1.0]]), 0.5).tolist() == [[2.0, 1.0]]
 
 
 def test_one_view_agrees_with_itself_and_four_do_not_quite(trained, images):

@@ -32,7 +32,8 @@ def export_onnx(study: Study, out: Path, model: str | None = None) -> Path:
     """Write G of ``model`` (the newest) to ``out``: ``image`` (N, C, H, W) to ``logits`` (N, K, H, W), float32.
 
     N is free; H and W are too where the network allows (multiples of its stride), else the working grid's. The file is
-    compared with PyTorch on random input before it is there. One view: averaging over views is the caller's.
+    compared with PyTorch on random input before it is there. One view: averaging over views and
+    close slices is the caller's.
 
     Raises:
         UsageError: the extra ``askance[onnx]`` is not installed, ``out`` does not end in .onnx, no model.

@@ -13,7 +13,7 @@ from askance.active.calibration import FEATURES, LEAN, Calibration
 from askance.active.measures import MEASURES, PLACE, VECTOR_MEASURES, given, measures_of
 from askance.active.querying import query_size
 from askance.active.scores import d_raw, score_maps, slice_scores
-from askance.active.study import Study, by_case
+from askance.active.study import Study, apart_in, by_case
 from askance.learning.prediction import Outcome, Predictor
 from askance.records import Case, Prediction, parse_slice_id, slice_id
 
@@ -132,7 +132,7 @@ def _rank_case(study: Study, predictor: Predictor, model: str, case: Case, indic
 
 def predict_case(study: Study, predictor: Predictor, case: Case) -> Outcome:
     """What ``predictor`` says of all slices of ``case``."""
-    return predictor(study.cache.images_of(case.id), study.extent(case))
+    return predictor(study.cache.images_of(case.id), study.extent(case), apart_in(study.grid, case))
 
 
 def predicted_labels(outcome: Outcome) -> NDArray[np.uint8]:

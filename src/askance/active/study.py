@@ -154,6 +154,11 @@ def extent_on(grid: Grid, case: Case) -> tuple[int, int]:
     return pixels[0], pixels[1]
 
 
+def apart_in(grid: Grid, case: Case) -> float:
+    """From a slice of ``case`` along the axis of ``grid`` to the next, in pixels of its files, the longer side of one."""
+    return case.spacing_mm[grid.axis] / max(side for axis, side in enumerate(case.spacing_mm) if axis != grid.axis)
+
+
 def by_case(slice_ids: Sequence[str]) -> dict[str, list[int]]:
     """Indices along the axis by case, in the order given."""
     cases: dict[str, list[int]] = {}

@@ -1,7 +1,9 @@
 """Prediction of whole slices: the mean of several views, D's verdict on it, and how far the views agree.
 
-The first view sees the field where labels have shown foreground, and all of the slice where nothing is found there or
-foreground goes on beyond it; where foreground is in sight, the other views see only a box around it.
+Where slices lie as close as pixels, each is averaged with the one before and the one after: G sees one at a time, and
+where its errors differ from slice to slice the mean has fewer. The first view sees the field where labels have shown
+foreground, and all of the slice where nothing is found there or foreground goes on beyond it; where foreground is in
+sight, the other views see only a box around it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ DIRECTIONS = 16
 
 _PLACE = "place"  # among the traits of the first look
 _BATCH_PIXELS = 16 * 256 * 256
+_LEAST = 0.05  # what a neighbour weighs beside its slice to be worth averaging with
 _PERHAPS = 0.1  # chance of foreground from which a slice is looked at in all views: 0.35 cost agreement 0.02 of its r
 
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -43,12 +46,12 @@ _Network = TypeVar("_Network", bound=nn.Module)
 class Outcome:
     """What G and D say of the slices of one case, on the working grid.
 
-    ``probs`` (D, K, H, W) float32: mean over the views, summing to 1 over K; ``agreement`` (D,): mean Dice of each view's
-    foreground with the mean's, 1 with one view; ``information`` (D, H, W): what the views' answers say of which view was
-    asked, the mean's entropy less the mean entropy, in units of log K (BALD, Houlsby 2011), 0 with one view;
-    ``patch_logits`` (D, h, w): D's of a box around the foreground in sight, of all of the slices where none is; None
-    without D; ``judged`` is that box of the grid. ``looked_at``: the part of the grid that was predicted, beyond which all
-    is background for sure; None: all.
+    ``probs`` (D, K, H, W) float32: mean over the views and close slices, summing to 1 over K; ``agreement`` (D,): mean
+    Dice of each view's foreground with the mean's, 1 with one view; ``information`` (D, H, W): what the views' answers
+    say of which view was asked, the mean's entropy less the mean entropy, in units of log K (BALD, Houlsby 2011), 0 with
+    one view; ``patch_logits`` (D, h, w): D's of a box around the foreground in sight, of all of the slices where none
+    is; None without D; ``judged`` is that box of the grid. ``looked_at``: the part of the grid that was predicted,
+    beyond which all is background for sure; None: all.
     ``novelty`` (D,): how unlike the slices of learn they are, beyond 1 unlike any; None where the model cannot tell.
     ``place`` (D, DIRECTIONS): the mean over each slice of G's coarsest features, projected to few numbers.
     ``patients``: of how many G has learnt an expert's labels; 0 where that is not known.
@@ -110,7 +113,7 @@ class Predictor:
     ) -> None:
         self._seen = seen or Seen()
         self._fabric: Fabric = make_fabric(training.precision)
-        self._views = training.views
+        self._views, self._across = training.views, training.across
         self._own = shape.channels // (2 * network.context + 1)  # channels of a slice without its context
         # A network that saw nothing but whole slices has learnt where in the frame things are.
         self._fixed = crop_size(shape, network, training) == shape.size
@@ -124,8 +127,11 @@ class Predictor:
         """G, in the mode for prediction."""
         return self._generator
 
-    def __call__(self, images: NDArray[np.float32], extent: tuple[int, int]) -> Outcome:
-        """Predict slices of one case, ``images`` (D, C, H, W) in their context, which cover ``extent`` rows and columns."""
+    def __call__(self, images: NDArray[np.float32], extent: tuple[int, int], apart: float = math.inf) -> Outcome:
+        """Predict all slices of one case, ``images`` (D, C, H, W) in their context, which cover ``extent`` rows and columns.
+
+        ``apart``: from a slice to the next, in pixels of the case's files.
+        """
         size = (images.shape[2], images.shape[3])
         seen, box = self._covered(images, extent)
         with torch.inference_mode(), self._fabric.autocast():
@@ -135,7 +141,7 @@ class Predictor:
             near = self._near(self._whole(first))
             if self._views > 1 and near:
                 agreement = self._add_views(seen, first, information, near)
-            probs = self._whole(first)
+            probs = self._whole(mix_neighbours(first, self._weight_beside(apart)))
             judged = near or Box(0, 0, *seen.shape[2:])
             critic = self._discriminator
             patches = self._patches(critic, judged.cut(seen), judged.cut(probs)) if critic else None
@@ -158,6 +164,11 @@ class Predictor:
             part = self._field(seen, box).cut(seen)
             features = [feature_traits(self._generator.encode(one)) for one in self._parts(part)]
         return _joined(features) | _image_traits(images[:, : self._own], extent)
+
+    def _weight_beside(self, apart: float) -> float:
+        """What a slice's neighbour weighs where the slice itself weighs 1."""
+        weight = math.exp(-0.5 * (apart / self._across) ** 2) if self._across else 0.0
+        return weight if weight >= _LEAST else 0.0
 
     def _covered(self, images: NDArray[np.float32], extent: tuple[int, int]) -> tuple[Tensor, Box]:
         """What the network sees of ``images`` that cover ``extent`` of the grid, and where on the grid it lies."""
@@ -238,6 +249,21 @@ class Predictor:
         for some in torch.split(images, _at_once(images)):
             part = some.contiguous(memory_format=torch.channels_last)
             yield self._fabric.to_device(part)
+
+
+def mix_neighbours(probs: Tensor, weight: float) -> Tensor:
+    """``probs`` (D, ...), each averaged, in place, with the one before and the one after that weigh ``weight`` each.
+
+    Beyond an end lies the end's own.
+    """
+    if not weight:
+        return probs
+    before = probs[0].clone()
+    for at, here in enumerate(probs):
+        after, own = probs[min(at + 1, len(probs) - 1)], here.clone()
+        here.add_(before + after, alpha=weight).div_(1 + 2 * weight)
+        before = own
+    return probs
 
 
 def _at_once(images: Tensor) -> int:
