@@ -60,6 +60,15 @@ def test_a_patients_labels_count_in_all_of_its_cases(
         assert cases(slices_to_rank(study, 1)) == ["p3"], "two labels, the other patient has three in two cases"
 
 
+@pytest.mark.parametrize("measured", ["p1/2/1", "p2/2/2"])
+def test_what_is_only_measured_by_is_no_label_of_a_patient(
+    waiting: Study, monkeypatch: pytest.MonkeyPatch, measured: str
+) -> None:
+    change(waiting, {"ranked": 4})
+    monkeypatch.setattr(Study, "validation_ids", lambda _: {measured})
+    assert set(cases(slices_to_rank(waiting, 1))) == {"p3", parse_slice_id(measured)[0]}
+
+
 def test_more_are_looked_at_where_more_are_asked_or_wanted(waiting: Study) -> None:
     change(waiting, {"ranked": 4})
     assert len(cases(slices_to_rank(waiting, 1))) == 2

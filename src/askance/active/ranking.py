@@ -45,7 +45,8 @@ def slices_to_rank(study: Study, cycle: int) -> list[str]:
 def _least_labelled(study: Study, cycle: int, depths: Mapping[str, int], wanted: int) -> set[str]:
     """Of the cases that hold so many pool slices each, as many as hold ``wanted`` together."""
     patients = {case.id: case.patient for case in study.store.cases("learn")}
-    answered = by_case([one.slice_id for one in study.answers()])
+    unassisted = study.validation_ids()  # never learnt from
+    answered = by_case([one.slice_id for one in study.answers() if one.slice_id not in unassisted])
     labels = Counter(patients[case] for case, indices in answered.items() if case in patients for _ in indices)
     rng = np.random.default_rng((study.config.seed, _RANKING_STREAM, cycle))
     lots = dict(zip(sorted(depths), rng.permutation(len(depths))))
