@@ -133,14 +133,17 @@ class TrainingConfig(_Section):
 
 
 class PseudoConfig(_Section):
-    """Triage of what was not asked: pseudo-label with weight ``score ** power`` if score >= ``threshold``, else hold.
+    """Pseudo-labels: ``share`` of every batch is drawn from them, 0 turns them off.
 
-    In a pseudo-label each patch weighs its own score ** ``power`` of that, nothing below ``patch_threshold``. ``share`` is
-    the part of every batch drawn from pseudo-labels, 0 turns them off, and ``until`` the part of a training's steps that has
-    them: the rest learns from experts' labels alone.
+    ``by`` whom: ``itself``, the model that has just learnt the experts' labels and goes on with its own for ``more`` of its
+    steps, from any slice and as sure as it is of each pixel; or ``last``, the model that asked (Algorithm 1, line 8), by
+    triage, in the part ``until`` of the steps. Triage: a slice is trusted, with weight ``score ** power``, if score >=
+    ``threshold``, else held; each patch weighs its own score ** ``power`` of that, nothing below ``patch_threshold``.
     """
 
+    by: Literal["itself", "last"] = "itself"
     share: Share = 0.5
+    more: Share = 1 / 3  # three times as many gained a tenth of a point more (docs/log.md)
     until: Share = 0.5  # to the end, they hold back what few labels teach of rare errors (docs/log.md)
     threshold: Share = 0.7
     patch_threshold: Share = 0.8
@@ -211,7 +214,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "one_piece": False,
             "across": 0.0,
         },
-        "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0, "until": 1.0},
+        "pseudo": {"threshold": 0.0, "patch_threshold": 0.0, "power": 0.0, "until": 1.0, "by": "last"},
     },
 }
 

@@ -23,7 +23,7 @@ def _trained_on(folder, monkeypatch, **pseudo):
         return train(run)
 
     monkeypatch.setattr(training, "train", note)
-    settings = {"expert": "simulated", "pseudo": {"threshold": 0.0, **pseudo}}
+    settings = {"expert": "simulated", "pseudo": {"by": "last", "threshold": 0.0, **pseudo}}
     with make_study(folder / "study", write_dataset(folder / "data"), **settings) as study:
         collaborate(study, expert_of(study))
     return given[-1]
@@ -78,7 +78,7 @@ def test_pseudo_labels_have_the_part_of_batches_and_steps_that_the_study_says(tm
     given = []
     train = training.train
     monkeypatch.setattr(training, "train", lambda run: given.append((run.pseudo_share, run.pseudo_until)) or train(run))
-    settings = {"expert": "simulated", "pseudo": {"threshold": 0.0, "share": 0.25, "until": 0.75}}
+    settings = {"expert": "simulated", "pseudo": {"by": "last", "threshold": 0.0, "share": 0.25, "until": 0.75}}
     with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), **settings) as study:
         collaborate(study, expert_of(study))
     assert set(given) == {(0.25, 0.75)}

@@ -3,11 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_trainings import ArraySource, make_config, make_data
+from made_trainings import SIDE, ArraySource, make_config, make_data
 
 from askance.errors import TrainingError
 from askance.learning.batches import Batches, TrainingData
 from askance.records import IGNORE
+
+LEFT, RIGHT = slice(SIDE // 2), slice(SIDE // 2, None)
 
 
 class CountingSource(ArraySource):
@@ -49,6 +51,22 @@ def test_a_batch_has_the_shapes_and_kinds_that_the_losses_want():
     assert batch.annotated.tolist() == [True, True, False, False]
     assert batch.weights.shape == (4, 16, 16)
     assert batch.weights[:, 8, 8].tolist() == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_doubtful_pixels_of_pseudo_labels_are_drawn_anew_by_their_chance_and_an_experts_never():
+    data, source = make_data(8, pseudo=4)
+    doubts = np.zeros_like(data.labels)
+    doubts[:, :, SIDE // 2 :] = 255  # the right half may as well be class 3, the left is sure
+    data = replace(data, seconds=np.full_like(data.labels, 3), doubts=doubts)
+    settings = make_config(augment="none", crop=(SIDE, SIDE), batch=8)
+    drawn = [Batches(data, source, settings, 0.5, seed)[0] for seed in range(8)]
+    left, right = (torch.stack([batch.labels[..., half] for batch in drawn]) == 3 for half in (LEFT, RIGHT))
+    annotated = drawn[0].annotated
+    assert not left.any()
+    assert not right[:, annotated].any()
+    assert right[:, ~annotated].float().mean() == pytest.approx(0.5, abs=0.02)
+    assert not torch.equal(right[0], right[1])
+    assert _same(drawn[0], Batches(data, source, settings, 0.5, 0)[0])
 
 
 @pytest.mark.parametrize("augment", ["none", "strong"])

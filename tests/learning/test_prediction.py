@@ -7,9 +7,10 @@ from torch import nn
 
 from askance.config import NetworkConfig
 from askance.learning.architecture import Shape, make_networks
+from askance.learning.batches import DOUBT
 from askance.learning.fields import Box, centred_box, foreground_box
 from askance.learning.novelty import NOVELTY, Novelty, fit
-from askance.learning.prediction import Predictor, Seen, as_trained, mix_neighbours
+from askance.learning.prediction import Outcome, Predictor, Seen, as_trained, mix_neighbours
 from askance.learning.training import train
 from askance.learning.views import VIEWS
 from askance.networks.generator import UNet
@@ -74,6 +75,20 @@ def test_slices_as_close_as_pixels_are_averaged_with_the_ones_beside_them_and_th
     np.testing.assert_allclose(close.sum(1), 1, atol=1e-5)
     np.testing.assert_array_equal(_predictor(trained)(images, (SIDE, SIDE), apart=2.5).probs, alone)
     np.testing.assert_array_equal(_predictor(trained, across=0.0)(images, (SIDE, SIDE), apart=1.0).probs, alone)
+
+
+def test_doubt_is_the_second_likeliest_class_and_its_chance_beside_the_first():
+    probs = np.zeros((2, 3, 4, 4), np.float32)
+    probs[:, 0] = 1
+    probs[0, :, 1, 2] = (0.1, 0.3, 0.6)
+    probs[1, :, 3, 3] = (0.5, 0.5, 0.0)
+    nothing = np.zeros((2, 4, 4), np.float32)
+    for looked_at in (None, Box(1, 1, 4, 4)):
+        seconds, doubts = Outcome(probs, nothing[:, 0, 0], nothing, None, looked_at).doubts()
+        assert (seconds[0, 1, 2], doubts[0, 1, 2]) == (1, DOUBT // 3)
+        assert {seconds[1, 3, 3], probs[1, :, 3, 3].argmax()} == {0, 1}
+        assert doubts[1, 3, 3] == DOUBT // 2
+        assert np.count_nonzero(doubts) == 2
 
 
 def test_a_single_slice_has_nobody_beside_it():

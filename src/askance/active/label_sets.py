@@ -28,8 +28,9 @@ _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether 
 def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
     """S_true + weighted G(P): the latest annotation of each slice, and the last model's pseudo-labels of the pool.
 
-    An annotation of a slice that was skipped or found unreadable since stays in the store and is not learnt from. Where
-    the answers do not bear the last model out, its pseudo-labels stay out (``belief``).
+    The latter only where ``pseudo.by`` is "last"; what a model itself says it learns without their being kept. An
+    annotation of a slice that was skipped or found unreadable since stays in the store and is not learnt from. Where the
+    answers do not bear the last model out, its pseudo-labels stay out (``belief``).
 
     Raises:
         UsageError: nothing is labelled.
@@ -47,7 +48,8 @@ def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
 
 
 def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
-    if cycle == 0 or study.config.pseudo.share == 0 or not belief_in(study, cycle).holds:
+    pseudo = study.config.pseudo
+    if cycle == 0 or pseudo.by != "last" or pseudo.share == 0 or not belief_in(study, cycle).holds:
         return []
     teacher, usable = model_name(cycle - 1), study.store.states()
     return [
@@ -89,23 +91,24 @@ def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
     shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        labels: NDArray[np.uint8] = _file(folder / "labels.npy", np.uint8, (len(ids), *study.config.grid.size))
-        weights: NDArray[np.float16] = _file(folder / "weights.npy", np.float16, (len(ids), *_patches(study, entries)))
+        labels: NDArray[np.uint8] = file_of(folder / "labels.npy", np.uint8, (len(ids), *study.config.grid.size))
+        weights: NDArray[np.float16] = file_of(folder / "weights.npy", np.float16, (len(ids), *_patches(study, entries)))
         _fill(study, entries, labels, weights)
         yield TrainingData(
             slice_ids=ids,
             labels=labels,
             weights=weights,
             pseudo=np.array([entry.kind == "pseudo" for entry in entries]),
-            extents=_extents(study, ids),
+            extents=extents_of(study, ids),
             unlabelled=unlabelled,
-            unlabelled_extents=_extents(study, unlabelled),
+            unlabelled_extents=extents_of(study, unlabelled),
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _file(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+def file_of(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A new array in a memory-mapped file."""
     found: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
     return found
 
@@ -127,8 +130,8 @@ def _unlabelled(study: Study, label_set: LabelSet) -> tuple[str, ...]:
     return tuple(sorted(one.id for one in study.readable() if one.id not in taken))
 
 
-def _extents(study: Study, slice_ids: Sequence[str]) -> NDArray[np.int64]:
-    """(N, 2): how far each slice covers the grid."""
+def extents_of(study: Study, slice_ids: Sequence[str]) -> NDArray[np.int64]:
+    """(N, 2): how far each of ``slice_ids`` covers the grid, in rows and columns."""
     cases = [parse_slice_id(one)[0] for one in slice_ids]
     extent = {case: study.extent(study.store.case(case)) for case in set(cases)}
     return np.array([extent[case] for case in cases], np.int64).reshape(-1, 2)

@@ -186,7 +186,7 @@ class Turn:
             "queried_share": sum(len(query.asked) for query in queries) / max(1, budget["slices"]),
             **measured,
             "effort": _effort(self._study, cycle),
-            "triage": _triage_counts(self._study, cycle, model.label_set),
+            "triage": _triage_counts(self._study, cycle, model),
             "belief": model.info.get("belief"),
             "seconds": {name: round(mark["seconds"], 3) for name, mark in stages.items() if mark},
             "peak_mb": peak_mb(),
@@ -230,11 +230,14 @@ def _effort(study: Study, cycle: int) -> dict[str, int]:
     }
 
 
-def _triage_counts(study: Study, cycle: int, label_set: str) -> dict[str, int]:
+def _triage_counts(study: Study, cycle: int, model: Model) -> dict[str, int]:
     """How many pool slices went into this cycle's training as pseudo-labels and how many were held back."""
-    known = {model.id for model in study.store.models()}
+    if study.config.pseudo.by == "itself":
+        taught, pool = int(model.info.get("own_labels", 0)), len(study.store.slices("learn", {"pool", "skipped"}))
+        return {"pseudo": taught, "hold": pool - taught, "pool": pool}
+    known = {one.id for one in study.store.models()}
     teacher = model_name(cycle - 1)
     judged = study.store.predictions.of(teacher) if cycle and teacher in known else []
     pool = sum(one.triage is not None for one in judged)
-    taught = sum(entry.kind == "pseudo" for entry in study.store.label_set(label_set).entries)
+    taught = sum(entry.kind == "pseudo" for entry in study.store.label_set(model.label_set).entries)
     return {"pseudo": taught, "hold": pool - taught, "pool": pool}

@@ -17,6 +17,7 @@ from askance.active.belief import belief_in
 from askance.active.calibration import FEATURES, Calibration, fit
 from askance.active.crossing import Pairs, crossed_pairs, half_runs, halves_of
 from askance.active.label_sets import label_entries, seen_in, training_data
+from askance.active.own_labels import own_run, with_own_labels
 from askance.active.study import Study, model_name
 from askance.active.usual import usual_in_learn
 from askance.learning.architecture import make_imager
@@ -57,16 +58,19 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
     start = _start(study, cycle)
     with training_data(study, label_set) as data:
         run = _run(study, cycle, label_set, data, start, progress, report)
-        halves = _halves(study, cycle, run)
-        *half, run = _on_one_bar([*half_runs(run, halves), run])
+        halves, own = _halves(study, cycle, run), own_run(study, cycle, run)
+        runs = _on_one_bar([*half_runs(run, halves), run, *([own] if own else [])])
+        half, run, own = runs[: len(halves)], runs[len(halves)], runs[-1] if own else None
         crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
         seen = seen_in(study, data)
         trained = train(run)
+        trained, taught = _on_own_labels(study, own, trained, seen) if own else (trained, 0)
     states = trained.states | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
         "losses": dict(trained.losses),
-        "steps": run.steps,
+        "steps": trained.steps,
+        "own_labels": taught,
         "seconds": trained.seconds,
         "slices_per_s": trained.slices_per_s,
         "precision": trained.precision,
@@ -98,6 +102,16 @@ def _halves(study: Study, cycle: int, run: Run) -> list[NDArray[np.intp]]:
     if cycle > 0 or run.training.crossing == 0 or not study.store.slices("learn", {"pool"}):
         return []
     return halves_of(study, run.data, run.seed)
+
+
+def _on_own_labels(study: Study, run: Run, trained: Trained, seen: Seen) -> tuple[Trained, int]:
+    """``trained`` and gone on from as ``run`` says, with labels of its own; and of how many slices."""
+    training = as_trained(run.training, trained.precision)
+    predictor = Predictor(trained.states, run.shape, run.network, training, seen)
+    with with_own_labels(study, run, predictor) as data:
+        further = train(replace(run, data=data, start=trained.states))
+        taught = len(data.slice_ids) - len(run.data.slice_ids)
+    return replace(further, seconds=trained.seconds + further.seconds, steps=trained.steps + further.steps), taught
 
 
 def _on_one_bar(runs: Sequence[Run]) -> list[Run]:

@@ -19,6 +19,10 @@ from askance.errors import TrainingError
 from askance.learning.augmentation import STRENGTHS, change_intensities, crop_and_turn
 from askance.records import IGNORE
 
+#: In units of 1 / DOUBT a chance of up to a half is a uint8.
+DOUBT = 510
+
+_LABEL_STREAM = 1  # keeps the labels' draws apart from those of crops and intensities
 _NEAR_FOREGROUND = 0.5  # share of crops placed over foreground; with 0.75 more was seen where nothing is (docs/log.md)
 
 
@@ -37,6 +41,8 @@ class TrainingData:
     ``labels`` (N, H, W) uint8 on the working grid; ``weights`` (N, h, w) float, one for each of h x w equal patches of a
     slice; both may be memory-mapped. ``pseudo`` (N,) bool; ``extents`` (N, 2) int: rows and columns around the grid's centre
     that the slice really covers. ``unlabelled``: U slices that are shown without label, and their extents (U, 2).
+    ``seconds`` and ``doubts`` (N, H, W) uint8: the class that a label may be in the place of ``labels``, and its chance in
+    units of 1 / 510, drawn anew whenever the slice is seen; None: labels are what they are.
     """
 
     slice_ids: tuple[str, ...]
@@ -46,6 +52,8 @@ class TrainingData:
     extents: NDArray[np.int64]
     unlabelled: tuple[str, ...] = ()
     unlabelled_extents: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    seconds: NDArray[np.uint8] | None = None
+    doubts: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ class Batches:
         strength = STRENGTHS[self._config.augment]
         images, labels, weights = crop_and_turn(
             torch.from_numpy(self._source.images([self._ids[i] for i in chosen])),
-            torch.from_numpy(self._labels(chosen)),
+            torch.from_numpy(self._labels(chosen, np.random.default_rng((self._seed, step, _LABEL_STREAM)))),
             torch.from_numpy(self._weights(chosen)),
             torch.from_numpy(self._centres(chosen, rng)),
             self._crop,
@@ -127,11 +135,16 @@ class Batches:
         bare = min(round(self._config.unlabelled * left), left - 1) if len(self._bare) else 0
         return left - bare, pseudo, bare
 
-    def _labels(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """(N, H, W); IGNORE throughout a slice without label."""
+    def _labels(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """(N, H, W); doubtful pixels drawn from their two likeliest classes, IGNORE throughout a slice without label."""
         labels = np.full((len(chosen), *self._data.labels.shape[1:]), IGNORE, np.uint8)
         labelled = chosen < len(self._data.slice_ids)
         labels[labelled] = self._data.labels[chosen[labelled]]
+        if self._data.seconds is not None and self._data.doubts is not None:
+            doubtful = np.flatnonzero(labelled & ~self._annotated[chosen])
+            at = chosen[doubtful]
+            drawn = rng.random((len(at), *labels.shape[1:]), np.float32) * DOUBT < self._data.doubts[at]
+            labels[doubtful] = np.where(drawn, self._data.seconds[at], labels[doubtful])
         return labels
 
     def _weights(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.architecture import Shape, crop_size, make_discriminator, make_generator
+from askance.learning.batches import DOUBT
 from askance.learning.fabric import in_memory_order, make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.novelty import NOVELTY, Novelty
@@ -76,6 +77,14 @@ class Outcome:
         labels = np.zeros((len(self.probs), *self.probs.shape[2:]), np.uint8)
         (self.looked_at.cut(labels) if self.looked_at else labels)[...] = likeliest(self.cut(self.probs))
         return labels
+
+    def doubts(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """(D, H, W) each: the second likeliest class, and its chance against the likeliest's in units of 1 / DOUBT."""
+        seconds, doubts = (np.zeros((len(self.probs), *self.probs.shape[2:]), np.uint8) for _ in range(2))
+        for at, probs in enumerate(self.cut(self.probs)):
+            part = [self.looked_at.cut(whole[at]) if self.looked_at else whole[at] for whole in (seconds, doubts)]
+            part[0][...], part[1][...] = _second(probs)
+        return seconds, doubts
 
 
 @dataclass(frozen=True)
@@ -289,6 +298,16 @@ def _image_traits(images: NDArray[np.float32], extent: tuple[int, int]) -> dict[
 def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The traits of slices in ``parts`` as those of all, on the CPU."""
     return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]} if parts else {}
+
+
+def _second(probs: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """(H, W) of (K, H, W) probabilities: the second likeliest class, and its chance against the likeliest's."""
+    chances = torch.from_numpy(probs.copy())
+    first, place = chances.max(0)
+    chances.scatter_(0, place[None], -1.0)
+    second, other = chances.max(0)
+    doubt = (DOUBT * second / (first + second)).round()
+    return other.to(torch.uint8).numpy(), doubt.to(torch.uint8).numpy()
 
 
 def likeliest(probs: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,0 +1,112 @@
+"""What a model goes on to learn of itself: labels of its own of what nobody labelled, in a training's last part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from askance import api
+from askance.active import own_labels, training
+from askance.active.belief import Belief
+from askance.active.study import Study
+from askance.learning.training import Run
+from askance.records import parse_slice_id
+from made_studies import TINY, make_study, write_dataset
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Run, dict[str, np.ndarray]]]:
+    """Every training that is made, and a copy of the labels that it was given."""
+    made: list[tuple[Run, dict[str, np.ndarray]]] = []
+
+    def note(run: Run, train=training.train):
+        layers = {name: getattr(run.data, name) for name in ("labels", "pseudo", "seconds", "doubts", "weights")}
+        made.append((run, {name: np.array(layer) for name, layer in layers.items() if layer is not None}))
+        return train(run)
+
+    monkeypatch.setattr(training, "train", note)
+    return made
+
+
+def ran(folder: Path, **settings: Any) -> Study:
+    """A simulated study that ran to its end, its cycles from scratch."""
+    changed = {"training": TINY["training"] | {"warm_start": False}, "expert": "simulated", **settings}
+    study = make_study(folder / "study", write_dataset(folder / "data"), **changed)
+    api.run(study)
+    return study
+
+
+def test_each_training_goes_on_with_what_it_says_of_the_rest(tmp_path: Path, runs) -> None:
+    with ran(tmp_path) as study:
+        entries = [study.store.label_set(model.label_set).entries for model in study.store.models()]
+        told = [model.info["own_labels"] for model in study.store.models()]
+        records = api.records(study)
+    assert len(runs) == 2 * len(entries) == 6
+    for (first, before), (second, given), known, count, record in zip(runs[::2], runs[1::2], entries, told, records):
+        assert {entry.kind for entry in known} == {"annotation"}
+        assert (first.pseudo_share > 0, first.steps, second.steps) == (True, 5, 2)
+        assert not before["pseudo"].any()
+        labelled = {entry.slice_id for entry in known}
+        own = {name for name, is_own in zip(second.data.slice_ids, given["pseudo"]) if is_own}
+        assert own
+        assert not own & labelled
+        assert labelled == set(second.data.slice_ids) - own
+        assert len(own) == count == record["triage"]["pseudo"]
+        assert given["doubts"][given["pseudo"]].any()
+        assert not given["doubts"][~given["pseudo"]].any()
+        np.testing.assert_array_equal(given["labels"][: len(labelled)], before["labels"])
+        assert (given["weights"] == 1).all()
+        assert second.seed != first.seed
+
+
+def test_it_goes_on_from_its_own_weights_and_the_model_is_what_comes_of_it(tmp_path: Path, runs) -> None:
+    with ran(tmp_path, budget={"base": 3, "total": 3, "cycles": 0}) as study:
+        states = training.load_weights(study.store.model_folder("cycle-000"))[0]
+    (first, _), (second, _) = runs
+    assert first.start is None
+    assert second.start is not None
+    start, end = second.start["G"], states["G"]
+    assert any(not torch.equal(start[name], end[name]) for name in start)
+
+
+@pytest.mark.parametrize("pseudo", [{"share": 0.0}, {"more": 0.0}, {"by": "last"}])
+def test_it_does_not_where_the_study_says_so(tmp_path: Path, runs, pseudo: dict[str, Any]) -> None:
+    with ran(tmp_path, pseudo=pseudo) as study:
+        assert len(runs) == len(study.store.models()) == 3
+        assert [model.info["own_labels"] for model in study.store.models()] == [0, 0, 0]
+    assert not any("doubts" in given for _, given in runs)
+
+
+def test_it_does_not_where_answers_speak_against_the_model_or_nothing_is_left(
+    tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_labels, "belief_in", lambda _, cycle: Belief(3, 0.1, holds=cycle == 0))
+    with ran(tmp_path / "doubted"):
+        assert len(runs) == 4, "the base has no answers yet that could"
+    runs.clear()
+    with ran(tmp_path / "all", budget={"base": 1000, "total": 1000, "cycles": 0}) as study:
+        assert not study.pool()
+        assert len(runs) == 1
+
+
+@pytest.mark.parametrize(("seen", "cases"), [(4, 1), (2 / 7, 2), (0.1, 3)])
+def test_no_more_is_predicted_than_the_steps_have_use_for_and_that_in_whole_cases(
+    tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch, seen: float, cases: int
+) -> None:
+    monkeypatch.setattr(own_labels, "_SEEN", seen)  # 2 steps of 2 crops, half of them its own; a case has 6 slices
+    with ran(tmp_path, budget={"base": 3, "total": 3, "cycles": 0}) as study:
+        pool = {one.id for one in study.pool()}
+    own = set(runs[1][0].data.slice_ids[3:])
+    shown = {parse_slice_id(name)[0] for name in own}
+    assert own == {name for name in pool if parse_slice_id(name)[0] in shown}
+    assert len(shown) == cases
+
+
+def test_nothing_of_it_stays_in_the_cache(tmp_path: Path, runs) -> None:
+    with ran(tmp_path) as study:
+        assert not (study.store.folder / "cache" / "own_labels").exists()
+        assert not list((study.store.folder / "models").glob("*.progress*"))
