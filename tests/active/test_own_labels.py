@@ -43,7 +43,7 @@ def ran(folder: Path, **settings: Any) -> Study:
 def test_each_training_goes_on_with_what_it_says_of_the_rest(tmp_path: Path, runs) -> None:
     with ran(tmp_path) as study:
         entries = [study.store.label_set(model.label_set).entries for model in study.store.models()]
-        told = [model.info["own_labels"] for model in study.store.models()]
+        told = [model.info["own_labels"]["slices"] for model in study.store.models()]
         records = api.records(study)
     assert len(runs) == 2 * len(entries) == 6
     for (first, before), (second, given), known, count, record in zip(runs[::2], runs[1::2], entries, told, records):
@@ -77,7 +77,7 @@ def test_it_goes_on_from_its_own_weights_and_the_model_is_what_comes_of_it(tmp_p
 def test_it_does_not_where_the_study_says_so(tmp_path: Path, runs, pseudo: dict[str, Any]) -> None:
     with ran(tmp_path, pseudo=pseudo) as study:
         assert len(runs) == len(study.store.models()) == 3
-        assert [model.info["own_labels"] for model in study.store.models()] == [0, 0, 0]
+        assert [model.info["own_labels"] for model in study.store.models()] == [{"slices": 0, "cases": []}] * 3
     assert not any("doubts" in given for _, given in runs)
 
 
@@ -104,6 +104,16 @@ def test_no_more_is_predicted_than_the_steps_have_use_for_and_that_in_whole_case
     shown = {parse_slice_id(name)[0] for name in own}
     assert own == {name for name in pool if parse_slice_id(name)[0] in shown}
     assert len(shown) == cases
+
+
+def test_what_the_next_query_is_chosen_among_is_learnt_from_last(
+    tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        own_labels, "slices_to_rank", lambda _, cycle: [f"p{1 + cycle % 3}/2/0", f"p{1 + (cycle + 1) % 3}/2/0"]
+    )
+    with ran(tmp_path) as study:
+        assert [model.info["own_labels"]["cases"] for model in study.store.models()] == [["p1"], ["p2"], ["p3"]]
 
 
 def test_nothing_of_it_stays_in_the_cache(tmp_path: Path, runs) -> None:

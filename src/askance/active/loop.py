@@ -233,7 +233,7 @@ def _effort(study: Study, cycle: int) -> dict[str, int]:
 def _triage_counts(study: Study, cycle: int, model: Model) -> dict[str, int]:
     """How many pool slices went into this cycle's training as pseudo-labels and how many were held back."""
     if study.config.pseudo.by == "itself":
-        taught, pool = int(model.info.get("own_labels", 0)), len(study.store.slices("learn", {"pool", "skipped"}))
+        taught, pool = int(model.info["own_labels"]["slices"]), len(study.store.slices("learn", {"pool", "skipped"}))
         return {"pseudo": taught, "hold": pool - taught, "pool": pool}
     known = {one.id for one in study.store.models()}
     teacher = model_name(cycle - 1)

@@ -1,9 +1,11 @@
 """The rest, labelled by the model itself: what a training's last part learns from, beside the experts' labels.
 
-A model that has just learnt the labels says of slices without one what each pixel may be, and is trained on from there with
-a part of every batch drawn from that. Nothing is held back or weighed: a pixel is drawn from its two likeliest classes
-whenever its slice is seen, so that what is doubted is taught as doubtful. Labels of the model that asked, which has not
-learnt the answers, gained nothing on the labels alone, and weights by the score took away from what these gain (log.md).
+A model that has just learnt the labels says of slices without one what each pixel may be, and is trained on from there
+with a part of every batch drawn from that. Nothing is held back or weighed: a pixel is drawn from its two likeliest
+classes whenever its slice is seen, so that what is doubted is taught as doubtful. What the next query is chosen among
+comes last: a slice that a model has learnt from is not judged by it, as long as there are enough of others. Labels of
+the model that asked, which has not learnt the answers, gained nothing on the labels alone, and weights by the score took
+away from what these gain (log.md).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from askance.active.belief import belief_in
 from askance.active.label_sets import extents_of, file_of
-from askance.active.ranking import predict_case
+from askance.active.ranking import predict_case, slices_to_rank
 from askance.active.study import Study, by_case
 from askance.learning.batches import TrainingData
 from askance.learning.prediction import Predictor
@@ -53,9 +55,9 @@ def own_run(study: Study, cycle: int, run: Run) -> Run | None:
 
 
 @contextmanager
-def with_own_labels(study: Study, run: Run, predictor: Predictor) -> Iterator[TrainingData]:
+def with_own_labels(study: Study, cycle: int, run: Run, predictor: Predictor) -> Iterator[TrainingData]:
     """``run.data`` and as many slices of the pool as ``run`` has use for, as ``predictor`` labels them; gone afterwards."""
-    chosen = _chosen(study, run.steps * run.training.batch * run.pseudo_share / _SEEN, run.seed)
+    chosen = _chosen(study, cycle, run.steps * run.training.batch * run.pseudo_share / _SEEN, run.seed)
     axis, known, folder = study.config.grid.axis, run.data, study.store.folder / "cache" / "own_labels"
     names = tuple(slice_id(case, axis, index) for case, indices in chosen.items() for index in indices)
     shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
@@ -81,10 +83,12 @@ def with_own_labels(study: Study, run: Run, predictor: Predictor) -> Iterator[Tr
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _chosen(study: Study, wanted: float, seed: int) -> dict[str, list[int]]:
+def _chosen(study: Study, cycle: int, wanted: float, seed: int) -> dict[str, list[int]]:
     """Indices of slices without a label by case: whole cases by lot, until there are ``wanted``."""
     cases = by_case([one.id for one in study.store.slices("learn", {"pool", "skipped"})])
-    ordered = np.random.default_rng((seed, _STREAM)).permutation(sorted(cases)).tolist()
+    ahead = by_case(slices_to_rank(study, cycle + 1))
+    lots = np.random.default_rng((seed, _STREAM)).permutation(sorted(cases)).tolist()
+    ordered = sorted(lots, key=lambda case: case in ahead)
     before = np.cumsum([0, *(len(cases[case]) for case in ordered)])
     return {case: cases[case] for case, held in zip(ordered, before) if held < wanted}
 

@@ -18,7 +18,7 @@ from askance.active.calibration import FEATURES, Calibration, fit
 from askance.active.crossing import Pairs, crossed_pairs, half_runs, halves_of
 from askance.active.label_sets import label_entries, seen_in, training_data
 from askance.active.own_labels import own_run, with_own_labels
-from askance.active.study import Study, model_name
+from askance.active.study import Study, by_case, model_name
 from askance.active.usual import usual_in_learn
 from askance.learning.architecture import make_imager
 from askance.learning.batches import TrainingData
@@ -64,13 +64,13 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
         seen = seen_in(study, data)
         trained = train(run)
-        trained, taught = _on_own_labels(study, own, trained, seen) if own else (trained, 0)
+        trained, taught = _on_own_labels(study, cycle, own, trained, seen) if own else (trained, ())
     states = trained.states | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
         "losses": dict(trained.losses),
         "steps": trained.steps,
-        "own_labels": taught,
+        "own_labels": {"slices": len(taught), "cases": list(by_case(taught))},
         "seconds": trained.seconds,
         "slices_per_s": trained.slices_per_s,
         "precision": trained.precision,
@@ -104,13 +104,13 @@ def _halves(study: Study, cycle: int, run: Run) -> list[NDArray[np.intp]]:
     return halves_of(study, run.data, run.seed)
 
 
-def _on_own_labels(study: Study, run: Run, trained: Trained, seen: Seen) -> tuple[Trained, int]:
-    """``trained`` and gone on from as ``run`` says, with labels of its own; and of how many slices."""
+def _on_own_labels(study: Study, cycle: int, run: Run, trained: Trained, seen: Seen) -> tuple[Trained, tuple[str, ...]]:
+    """``trained`` and gone on from as ``run`` says, with labels of its own; and of which slices."""
     training = as_trained(run.training, trained.precision)
     predictor = Predictor(trained.states, run.shape, run.network, training, seen)
-    with with_own_labels(study, run, predictor) as data:
+    with with_own_labels(study, cycle, run, predictor) as data:
         further = train(replace(run, data=data, start=trained.states))
-        taught = len(data.slice_ids) - len(run.data.slice_ids)
+        taught = data.slice_ids[len(run.data.slice_ids) :]
     return replace(further, seconds=trained.seconds + further.seconds, steps=trained.steps + further.steps), taught
 
 
