@@ -2,10 +2,13 @@
 
     python benchmarks/confirmation_bias.py STUDY [STUDY ...] --dataset NAME
 
-Studies with a simulated expert, two cycles or more, run with pseudo-labels. For each model that ranked after it had learnt
-from pseudo-labels, slices of the pool that it learnt from stand beside slices of the test patients that it would have learnt
-from, had they been in learn: the teacher gave both a score above the threshold. What is compared is the score less the true
-Dice (on the working grid), and the same for slices that were held. Truths are read when everything is over.
+Studies with a simulated expert, two cycles or more, run with pseudo-labels. For each model that ranked after it had
+learnt from pseudo-labels, slices of the pool that it learnt from stand beside slices of the test patients that it would
+have learnt from, had they been in learn: with ``pseudo.by`` "last" the teacher gave both a score above the threshold,
+with "itself" it may be any. What is compared is the score less the true Dice (on the working grid), and the same for
+slices that were held. Truths are read when everything is over. A model that learns from its own labels takes cases that
+the next query does not look at, where there are enough: then none of the ranked slices was learnt from, and there is no
+line.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from askance.active.study import Study, by_case, model_name
 from askance.metrics.bootstrap import hierarchical_bootstrap
 from askance.metrics.correlation import correlate
 from askance.metrics.dice import slices_dice
-from askance.records import slice_id
+from askance.records import parse_slice_id, slice_id
 
 RESULTS = Path(__file__).parent / "results" / "confirmation_bias.jsonl"
 
@@ -54,14 +57,16 @@ def _lines(study: Study) -> Iterator[dict[str, Any]]:
     learn = {one.id for one in study.store.slices("learn")}
     records = {cycle.number: cycle.record for cycle in study.store.cycles()}
     for model in study.store.models():
-        judged = {one.slice_id: one.score for one in study.store.predictions.of(model.id)}
+        judged = _scores(study, model.id)
+        own = set(model.info["own_labels"]["cases"])
         taught = {entry.slice_id for entry in study.store.label_set(model.label_set).entries if entry.kind == "pseudo"}
+        taught |= {name for name in judged if parse_slice_id(name)[0] in own}
         ranked = judged.keys() & learn
         if not taught or not ranked:
             continue
-        before = {one.slice_id: one.score for one in study.store.predictions.of(model_name(model.cycle - 1))}
+        before = judged if own else _scores(study, model_name(model.cycle - 1))
         tests = judged.keys() & before.keys() - learn
-        above = {one for one in tests if before[one] >= study.config.pseudo.threshold}
+        above = tests if own else {one for one in tests if before[one] >= study.config.pseudo.threshold}
         sides = {"pseudo": ranked & taught, "held": ranked - taught, "test_pseudo": above, "test_held": tests - above}
         groups = {name: _pairs(study, model.id, judged, ids) for name, ids in sides.items()}
         yield {
@@ -78,6 +83,10 @@ def _lines(study: Study) -> Iterator[dict[str, Any]]:
             "too_high_held": _difference(groups["held"], groups["test_held"]),
             **describe_environment(),
         }
+
+
+def _scores(study: Study, model: str) -> dict[str, float]:
+    return {one.slice_id: one.score for one in study.store.predictions.of(model)}
 
 
 def _pairs(study: Study, model: str, scores: dict[str, float], ids: set[str]) -> Groups:

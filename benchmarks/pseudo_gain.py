@@ -1,13 +1,12 @@
-"""What pseudo-labels add: the same training with them, without them, and with the scores of the slices shuffled.
+"""What pseudo-labels add: the same training with them, without them, and with them taught as if they were sure.
 
     python benchmarks/pseudo_gain.py --data DATASET --work FOLDER --bases 0.025 0.05
 
-For each budget and seed a base is spread over learn and a model trained on it, the teacher. It ranks the pool, and three
-further models are trained from scratch on the same labels, with the same seed and steps: on the labels alone, on labels and
-pseudo-labels as triage weighs them, and on labels and pseudo-labels whose slices have changed scores among each other (what
-a slice's own patches weigh stays). No answers come in, so that nothing is doubted (``belief``). With
-``--fold 0/5`` a fifth of learn's patients stands in the place of the test set. Studies stay in FOLDER and go on where
-they were stopped; what stands in the results is not run again.
+For each budget and seed a base is spread over learn and a model trained on it three times with the same seed and steps: in
+the last part on experts' labels alone, on these and on its own of the rest, pixel by pixel as sure as it is of them (what
+`askance run` does), and on the likeliest class of each pixel. With ``--fold 0/5`` a fifth of learn's patients stands in the
+place of the test set. Studies stay in FOLDER and go on where they were stopped; what stands in the results is not run again.
+Lines whose tag is short or short, warm are of pseudo-labels by the model that asked, weighed by the score, and shuffled.
 """
 
 from __future__ import annotations
@@ -16,28 +15,24 @@ import argparse
 import json
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
-from studies import blank_line, copied, digest_of
+from studies import blank_line, digest_of
 
 from askance import api
 from askance.active.environment import describe_environment, peak_mb
-from askance.active.measuring import measure
-from askance.active.ranking import rank_pool
 from askance.active.study import Study
-from askance.active.training import train_cycle
-from askance.active.triage import triage
-from askance.records import Prediction
+from askance.learning.prediction import Outcome
 from askance.report.benchmarks import read_jsonl
 from askance.terminal import Bars
 
 RESULTS = Path(__file__).parent / "results" / "pseudo_gain.jsonl"
-VARIANTS = ("without", "with", "shuffled")
-_TEACHER = "cycle-000"
+VARIANTS = ("without", "with", "sure")
+_NO_PLACE = 0.001  # a share of the batch too small for one slice: as many steps, all on experts' labels
 _KEY = ("dataset", "fold", "base", "seed", "tag", "settings", "method")
 
 
@@ -55,7 +50,6 @@ def main() -> None:
     parser.add_argument("--pseudo", type=json.loads, default={}, help="settings of [pseudo]")
     parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
     options = parser.parse_args()
-    options.training = {"warm_start": False, **options.training}  # going on from the teacher, all would be near it
     known = read_jsonl(options.out) if options.out.exists() else []
     done = {tuple(line[key] for key in _KEY) for line in known}
     for seed in options.seeds:
@@ -82,25 +76,21 @@ def _digest(options: argparse.Namespace) -> str:
 
 
 def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) -> dict[str, Any]:
-    """What the model is worth that is trained as ``variant`` says, from the teacher's study."""
-    teacher = _teacher(options, base, seed)
-    with Study.open(copied(teacher, teacher.with_name(f"{teacher.name}-{variant}"))) as study, Bars() as bars:
-        began = time.perf_counter()
-        study.store.predictions.save_triage(_triage(study, variant, seed))
-        model = train_cycle(study, 1, bars.training)
-        measured = measure(study, model.id, bars.count)
-        entries = study.store.label_set(model.label_set).entries
-        before = study.store.cycles()[0].record
+    """What the model is worth that is trained on the base as ``variant`` says."""
+    began = time.perf_counter()
+    with _study(options, base, seed, variant) as study, Bars() as bars:
+        doubts = mock.patch.object(Outcome, "doubts", _no_doubts) if variant == "sure" else mock.MagicMock()
+        with doubts:
+            (record,) = api.run(study, bars)
+        model = study.store.model(record["model"])
         return {
             "acquisition": None,
-            "labelled_slices": before["labelled_slices"],
-            "pool_slices": before["learn_slices"],
-            "budget": before["budget"],
-            "pseudo": sum(entry.kind == "pseudo" for entry in entries),
-            "teacher_dice": before["dice"],
-            "teacher_slice_dice": before["slice_dice"],
-            **{key: measured[key] for key in ("dice", "dice_per_class", "slice_dice", "per_volume")},
-            "score_r": None if math.isnan(r := measured["correlation"]["slice"]["pearson"]) else r,
+            "labelled_slices": record["labelled_slices"],
+            "pool_slices": record["learn_slices"],
+            "budget": record["budget"],
+            "pseudo": record["triage"]["pseudo"] if variant != "without" else 0,
+            **{key: record[key] for key in ("dice", "dice_per_class", "slice_dice", "per_volume")},
+            "score_r": None if math.isnan(r := record["correlation"]["slice"]["pearson"]) else r,
             "steps": model.info["steps"],
             "seconds": time.perf_counter() - began,
             "peak_mb": peak_mb(),
@@ -108,39 +98,26 @@ def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) 
         }
 
 
-def _teacher(options: argparse.Namespace, base: float, seed: int) -> Path:
-    """The folder of a study whose base is answered and learnt, and whose pool is ranked."""
+def _study(options: argparse.Namespace, base: float, seed: int, variant: str) -> Study:
+    """The study of a training, as far as it has come."""
     names = [options.data.name, *names_of(options.fold), options.tag or "default", _digest(options), f"{base:g}", str(seed)]
-    folder: Path = options.work / "-".join(names)
-    if not (folder / "study.toml").exists():
-        settings = {
-            "expert": "simulated",
-            "seed": seed,
-            "budget": {"base": base, "total": base, "cycles": 0},
-            "training": options.training,
-            "grid": options.grid,
-            "pseudo": options.pseudo,
-        }
-        api.init(folder, found_in(options.data, options.fold), settings=settings).store.close()
-    with Study.open(folder) as study, Bars() as bars:
-        api.run(study, bars)
-        rank_pool(study, _TEACHER, progress=bars.count)
-    return folder
+    folder: Path = options.work / "-".join([*names, variant])
+    if (folder / "study.toml").exists():
+        return Study.open(folder)
+    settings = {
+        "expert": "simulated",
+        "seed": seed,
+        "budget": {"base": base, "total": base, "cycles": 0},
+        "training": options.training,
+        "grid": options.grid,
+        "pseudo": {**options.pseudo, **({"share": _NO_PLACE} if variant == "without" else {})},
+    }
+    return api.init(folder, found_in(options.data, options.fold), settings=settings)
 
 
-def _triage(study: Study, variant: str, seed: int) -> list[Prediction]:
-    """What becomes of each slice of the pool."""
-    rule, pool = study.config.pseudo, {one.id for one in study.pool()}
-    said = sorted(
-        (one for one in study.store.predictions.of(_TEACHER) if one.slice_id in pool), key=lambda one: one.slice_id
-    )
-    if variant == "without":
-        return [replace(one, triage="hold", weight=0.0) for one in said]
-    judged = triage(said, (), rule)
-    if variant == "with":
-        return judged
-    places = np.random.default_rng(seed).permutation(len(judged))
-    return [replace(one, triage=judged[at].triage, weight=judged[at].weight) for one, at in zip(said, places)]
+def _no_doubts(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
+    """In the place of ``Outcome.doubts``: none."""
+    return np.zeros_like(outcome.labels()), np.zeros_like(outcome.labels())
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def unlike(lines: list[dict[str, Any]]) -> str:
 
 
 def pseudo(lines: list[dict[str, Any]]) -> str:
-    """What pseudo-labels and their scores add to the same training, in points, paired by seed."""
+    """What pseudo-labels, and their doubts, add to the same training, in points, paired by seed."""
     groups: dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]] = {}
     for line in lines:
         group = groups.setdefault((line["dataset"], line["fold"], line["tag"], line["base"]), {})
@@ -145,15 +145,14 @@ def pseudo(lines: list[dict[str, Any]]) -> str:
                 "With": _mean_of(variants, "with", "dice"),
                 "With - without": _gain(variants, "with", "without", "dice"),
                 "The same per slice": _gain(variants, "with", "without", "slice_dice"),
-                "With - shuffled": _gain(variants, "with", "shuffled", "dice"),
-                "Shuffled - without": _gain(variants, "shuffled", "without", "dice"),
+                "As if sure - without": _gain(variants, "sure", "without", "dice"),
+                "With - as if sure": _gain(variants, "with", "sure", "dice"),
             }
         )
     return (
-        "Three trainings on the same labels, with the same seed and steps: with pseudo-labels of a teacher that learnt the "
-        "same labels, without, and with the slices' scores shuffled. From scratch, but warm: from the teacher's weights "
-        "with a third of the steps, as a cycle goes on. Dice per volume and differences in points, means over seeds "
-        f"(smallest to largest).\n\n{markdown(rows)}\n"
+        "Three trainings on the same labels, with the same seed and steps: their last quarter on labels alone, on these and "
+        "the model's own of the rest, as sure as it is of each pixel (what `askance run` does), or as if it were sure. Dice "
+        f"per volume and differences in points, means over seeds (smallest to largest).\n\n{markdown(rows)}\n"
     )
 
 
