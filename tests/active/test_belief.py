@@ -19,7 +19,7 @@ from made_studies import TINY, make_study, write_dataset
 @pytest.fixture
 def study(tmp_path):
     """A study with an answered base and query; triage trusts every slice."""
-    settings = {**TINY, "pseudo": {"threshold": 0.6, "share": 0.5}}
+    settings = {**TINY, "pseudo": {"by": "last", "threshold": 0.6, "share": 0.5}}
     with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated", **settings) as made:
         turn, expert = Turn(made, Unwatched()), expert_of(made)
         turn.answer(turn.ask_base(), expert)

@@ -66,15 +66,15 @@ def test_what_the_halves_left_of_their_progress_goes_with_the_model(study):
     assert sorted(path.name for path in (study.store.folder / "models").iterdir()) == ["cycle-000", "cycle-001"]
 
 
-def test_one_bar_shows_both_halves_and_the_whole(study, monkeypatch):
+def test_one_bar_shows_both_halves_the_whole_and_what_it_goes_on_with(study, monkeypatch):
     shown = []
     watcher = Unwatched()
     monkeypatch.setattr(watcher, "training", shown.append, raising=False)
     collaborate(study, expert_of(study), watcher)
-    bar = 5 + 2 * round(5 * study.config.training.crossing)
+    half, further = round(5 * study.config.training.crossing), round(5 * study.config.pseudo.more)
+    bar = 2 * half + 5 + further
     base = [(step.number, step.steps) for step in shown if step.steps == bar]
-    half = round(5 * study.config.training.crossing)
-    assert base == [(half, 5 + 2 * half), (2 * half, 5 + 2 * half), (5 + 2 * half, 5 + 2 * half)]
+    assert base == [(half, bar), (2 * half, bar), (2 * half + 5, bar), (bar, bar)]
 
 
 @pytest.mark.parametrize(("base", "patients"), [(7, 3), (6, 1)])

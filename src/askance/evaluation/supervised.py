@@ -91,7 +91,8 @@ class Supervised:
             "grid": grid.model_dump(),
         }
         budget = {"start": "slices", "slices": labelled, "total": max(1, len(labelled)), "cycles": 0}
-        return from_preset(self._settings.preset, overlay(overlay(said, self._settings.study), {"budget": budget}))
+        wanted = {"budget": budget, "pseudo": {"share": 0.0}}  # nothing but the labels, even where some slices have none
+        return from_preset(self._settings.preset, overlay(overlay(said, self._settings.study), wanted))
 
 
 class _Teacher:
