@@ -60,7 +60,8 @@ def _lines(study: Study) -> Iterator[dict[str, Any]]:
         judged = _scores(study, model.id)
         own = set(model.info["own_labels"]["cases"])
         taught = {entry.slice_id for entry in study.store.label_set(model.label_set).entries if entry.kind == "pseudo"}
-        taught |= {name for name in judged if parse_slice_id(name)[0] in own}
+        labelled = {entry.slice_id for entry in study.store.label_set(model.label_set).entries if entry.kind == "annotation"}
+        taught |= {name for name in judged.keys() - labelled if parse_slice_id(name)[0] in own}
         ranked = judged.keys() & learn
         if not taught or not ranked:
             continue

@@ -6,7 +6,6 @@ For each budget and seed a base is spread over learn and a model trained on it t
 the last part on experts' labels alone, on these and on its own of the rest, pixel by pixel as sure as it is of them (what
 `askance run` does), and on the likeliest class of each pixel. With ``--fold 0/5`` a fifth of learn's patients stands in the
 place of the test set. Studies stay in FOLDER and go on where they were stopped; what stands in the results is not run again.
-Lines whose tag is short or short, warm are of pseudo-labels by the model that asked, weighed by the score, and shuffled.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class BudgetConfig(_Section):
     the base is chosen: ``spread`` over patients (cold start), ``patients`` (those named in ``patients``, or one drawn by
     seed), ``slices`` (those named in ``slices``), ``random``. ``validation`` slices are drawn at random from learn,
     answered without a proposal and never trained on; they count. A query is chosen among ``ranked`` times its slices, in
-    whole cases of the least labelled patients (0: among all of the pool); only those are pseudo-labelled.
+    whole cases of the least labelled patients (0: among all of the pool).
     """
 
     base: Annotated[float, Field(ge=0)] = 0.025
@@ -143,7 +143,7 @@ class PseudoConfig(_Section):
 
     by: Literal["itself", "last"] = "itself"
     share: Share = 0.5
-    more: Share = 1 / 3  # three times as many gained a tenth of a point more (docs/log.md)
+    more: Share = 1 / 3  # three times as many gained up to 0.4 points more (docs/log.md)
     until: Share = 0.5  # to the end, they hold back what few labels teach of rare errors (docs/log.md)
     threshold: Share = 0.7
     patch_threshold: Share = 0.8
@@ -231,13 +231,14 @@ def from_preset(preset: str, settings: Mapping[str, Any]) -> StudyConfig:
 
 
 def parse(settings: dict[str, Any], where: str) -> StudyConfig:
-    """Validated settings; ``where`` names their origin in the error.
+    """Validated settings, what they lack as their preset has it; ``where`` names their origin in the error.
 
     Raises:
         ConfigError: every problem found, one a line.
     """
+    preset = settings.get("preset", "askance")
     try:
-        return StudyConfig.model_validate(settings)
+        return StudyConfig.model_validate(overlay(PRESETS.get(preset, {}) if isinstance(preset, str) else {}, settings))
     except ValidationError as error:
         problems = "\n".join(f"  {_problem(item)}" for item in error.errors())
         raise ConfigError(f"{where}: the settings cannot be used:\n{problems}") from None

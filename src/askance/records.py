@@ -231,7 +231,7 @@ class EffortRecord(TypedDict):
 
 
 class TriageRecord(TypedDict):
-    """Slices of the pool after triage: pseudo-labelled, held back, and both together (``pool``)."""
+    """Slices of the pool: pseudo-labelled, held back by triage or not drawn, and both together (``pool``)."""
 
     pseudo: int
     hold: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import torch
 from askance import api
 from askance.active import own_labels, training
 from askance.active.belief import Belief
+from askance.active.ranking import predict_case
 from askance.active.study import Study
+from askance.learning.prediction import Predictor
 from askance.learning.training import Run
 from askance.records import parse_slice_id
 from made_studies import TINY, make_study, write_dataset
@@ -77,7 +80,9 @@ def test_it_goes_on_from_its_own_weights_and_the_model_is_what_comes_of_it(tmp_p
 def test_it_does_not_where_the_study_says_so(tmp_path: Path, runs, pseudo: dict[str, Any]) -> None:
     with ran(tmp_path, pseudo=pseudo) as study:
         assert len(runs) == len(study.store.models()) == 3
-        assert [model.info["own_labels"] for model in study.store.models()] == [{"slices": 0, "cases": []}] * 3
+        told = [model.info["own_labels"] for model in study.store.models()]
+        assert [(one["slices"], one["cases"]) for one in told] == [(0, [])] * 3
+        assert [one["pool"] for one in told] == [len(study.store.slices("learn")) - count for count in (3, 5, 7)]
     assert not any("doubts" in given for _, given in runs)
 
 
@@ -116,7 +121,51 @@ def test_what_the_next_query_is_chosen_among_is_learnt_from_last(
         assert [model.info["own_labels"]["cases"] for model in study.store.models()] == [["p1"], ["p2"], ["p3"]]
 
 
-def test_nothing_of_it_stays_in_the_cache(tmp_path: Path, runs) -> None:
+def test_each_slice_is_taught_as_the_first_part_predicts_it(tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_labels, "_SEEN", 0.1)  # of all cases
+    teachers: list[Predictor] = []
+    monkeypatch.setattr(training, "Predictor", lambda *given: teachers.append(Predictor(*given)) or teachers[-1])
+    with ran(tmp_path, budget={"base": 3, "total": 3, "cycles": 0}) as study:
+        (_, _), (second, given) = runs
+        for place, name in enumerate(second.data.slice_ids[3:], start=3):
+            case, _, index = parse_slice_id(name)
+            outcome = predict_case(study, teachers[0], study.store.case(case))
+            wanted = (outcome.labels(), *outcome.doubts())
+            for layer, found in zip(("labels", "seconds", "doubts"), wanted):
+                np.testing.assert_array_equal(given[layer][place], found[index])
+
+
+def test_a_second_part_of_other_slices_is_another_training(tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = {"base": 3, "total": 3, "cycles": 0}
+    ran(tmp_path / "one", budget=base).store.close()
+    lost, known = runs[1][0].data.slice_ids[3], own_labels.unlabelled
+    monkeypatch.setattr(own_labels, "unlabelled", lambda study: [name for name in known(study) if name != lost])
+    ran(tmp_path / "two", budget=base).store.close()
+    one, two = runs[:2], runs[2:]
+    assert lost not in two[1][0].data.slice_ids
+    assert one[0][0].fingerprint == two[0][0].fingerprint
+    assert one[1][0].fingerprint != two[1][0].fingerprint
+
+
+def test_what_is_measured_by_is_never_learnt_from(tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_labels, "_SEEN", 0.1)
+    monkeypatch.setattr(Study, "validation_ids", lambda _: {"p2/2/1"})
+    with ran(tmp_path, budget={"base": 3, "total": 3, "cycles": 0}) as study:
+        assert study.store.state("p2/2/1") == "pool"
+    assert "p2/2/1" not in runs[1][0].data.slice_ids
+
+
+def test_a_semi_supervised_training_shows_no_slice_both_with_and_without_a_label(tmp_path: Path, runs) -> None:
+    with ran(tmp_path, training=TINY["training"] | {"objective": "souly"}):
+        for run, _ in runs[1::2]:
+            assert run.data.unlabelled
+            assert not set(run.data.unlabelled) & set(run.data.slice_ids)
+            assert len(run.data.unlabelled_extents) == len(run.data.unlabelled)
+
+
+def test_nothing_of_it_stays_behind(tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = training.train
+    monkeypatch.setattr(training, "train", lambda run: every(replace(run, save_every_s=0.0)))
     with ran(tmp_path) as study:
-        assert not (study.store.folder / "cache" / "own_labels").exists()
+        assert not (study.store.folder / "cache" / "training").exists()
         assert not list((study.store.folder / "models").glob("*.progress*"))

@@ -32,7 +32,10 @@ export class Drawing {
     layer.addEventListener('pointercancel', (event) => this.up(event))
     layer.addEventListener('dblclick', () => this.closePolygon())
     layer.addEventListener('contextmenu', (event) => event.preventDefault())
-    new ResizeObserver(() => this.paintLayer()).observe(layer)
+    new ResizeObserver(() => {
+      this.paintLayer()
+      requestAnimationFrame(() => requestAnimationFrame(() => this.paintLayer())) // once the picture has its new size, too
+    }).observe(layer)
   }
 
   /** Forget history and half-drawn polygons: another slice is shown. */

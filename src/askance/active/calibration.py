@@ -1,7 +1,7 @@
 """The score: an estimate of a slice's Dice from what can be seen of its prediction, taught by answers that came in.
 
 A slice that the expert answers was predicted before it was labelled, by a model that had not seen the expert's label
-(though it may have learnt from its forerunner's pseudo-label of it). Each cycle so brings pairs of (what was seen, Dice) for
+(though it may have learnt from a pseudo-label of it). Each cycle so brings pairs of (what was seen, Dice) for
 nothing; a ridge regression that leans on the expected Dice of the views learns from them how far this study's predictions
 may be believed. Without pairs the lean is the score.
 

@@ -51,11 +51,11 @@ def _pseudo_entries(study: Study, cycle: int) -> list[LabelEntry]:
     pseudo = study.config.pseudo
     if cycle == 0 or pseudo.by != "last" or pseudo.share == 0 or not belief_in(study, cycle).holds:
         return []
-    teacher, usable = model_name(cycle - 1), study.store.states()
+    teacher, usable, unassisted = model_name(cycle - 1), study.store.states(), study.validation_ids()
     return [
         LabelEntry(one.slice_id, "pseudo", one.weight, model=teacher)
         for one in study.store.predictions.of(teacher)
-        if one.triage == "pseudo" and usable.get(one.slice_id) in ("pool", "skipped")
+        if one.triage == "pseudo" and usable.get(one.slice_id) in ("pool", "skipped") and one.slice_id not in unassisted
     ]
 
 

@@ -233,8 +233,8 @@ def _effort(study: Study, cycle: int) -> dict[str, int]:
 def _triage_counts(study: Study, cycle: int, model: Model) -> dict[str, int]:
     """How many pool slices went into this cycle's training as pseudo-labels and how many were held back."""
     if study.config.pseudo.by == "itself":
-        taught, pool = int(model.info["own_labels"]["slices"]), len(study.store.slices("learn", {"pool", "skipped"}))
-        return {"pseudo": taught, "hold": pool - taught, "pool": pool}
+        own = model.info["own_labels"]
+        return {"pseudo": own["slices"], "hold": own["pool"] - own["slices"], "pool": own["pool"]}
     known = {one.id for one in study.store.models()}
     teacher = model_name(cycle - 1)
     judged = study.store.predictions.of(teacher) if cycle and teacher in known else []

@@ -40,7 +40,7 @@ def own_run(study: Study, cycle: int, run: Run) -> Run | None:
     pseudo = study.config.pseudo
     if pseudo.by != "itself" or pseudo.share == 0 or pseudo.more == 0:
         return None
-    if not belief_in(study, cycle).holds or not study.store.slices("learn", {"pool", "skipped"}):
+    if not belief_in(study, cycle).holds or not unlabelled(study):
         return None
     file = run.progress_file
     return replace(
@@ -54,14 +54,21 @@ def own_run(study: Study, cycle: int, run: Run) -> Run | None:
     )
 
 
+def unlabelled(study: Study) -> list[str]:
+    """Slices of learn that a model may label for itself: nobody has, or wants to, and nothing is measured by them."""
+    unassisted = study.validation_ids()
+    return [one.id for one in study.store.slices("learn", {"pool", "skipped"}) if one.id not in unassisted]
+
+
 @contextmanager
 def with_own_labels(study: Study, cycle: int, run: Run, predictor: Predictor) -> Iterator[TrainingData]:
     """``run.data`` and as many slices of the pool as ``run`` has use for, as ``predictor`` labels them; gone afterwards."""
     chosen = _chosen(study, cycle, run.steps * run.training.batch * run.pseudo_share / _SEEN, run.seed)
-    axis, known, folder = study.config.grid.axis, run.data, study.store.folder / "cache" / "own_labels"
+    axis, known, folder = study.config.grid.axis, run.data, study.store.folder / "cache" / "training" / "own"
     names = tuple(slice_id(case, axis, index) for case, indices in chosen.items() for index in indices)
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)  # in that of the training's data, which goes with them
+    taken = set(names)
+    bare = [place for place, name in enumerate(known.unlabelled) if name not in taken]
     try:
         shape = (len(known.slice_ids) + len(names), *study.config.grid.size)
         labels, seconds, doubts = (
@@ -76,6 +83,8 @@ def with_own_labels(study: Study, cycle: int, run: Run, predictor: Predictor) ->
             weights=np.concatenate([known.weights, np.ones((len(names), *known.weights.shape[1:]), known.weights.dtype)]),
             pseudo=np.concatenate([known.pseudo, np.ones(len(names), bool)]),
             extents=np.concatenate([known.extents, extents_of(study, names)]),
+            unlabelled=tuple(known.unlabelled[place] for place in bare),
+            unlabelled_extents=known.unlabelled_extents[bare],
             seconds=seconds,
             doubts=doubts,
         )
@@ -85,8 +94,7 @@ def with_own_labels(study: Study, cycle: int, run: Run, predictor: Predictor) ->
 
 def _chosen(study: Study, cycle: int, wanted: float, seed: int) -> dict[str, list[int]]:
     """Indices of slices without a label by case: whole cases by lot, until there are ``wanted``."""
-    cases = by_case([one.id for one in study.store.slices("learn", {"pool", "skipped"})])
-    ahead = by_case(slices_to_rank(study, cycle + 1))
+    cases, ahead = by_case(unlabelled(study)), by_case(slices_to_rank(study, cycle + 1))
     lots = np.random.default_rng((seed, _STREAM)).permutation(sorted(cases)).tolist()
     ordered = sorted(lots, key=lambda case: case in ahead)
     before = np.cumsum([0, *(len(cases[case]) for case in ordered)])

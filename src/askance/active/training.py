@@ -17,7 +17,7 @@ from askance.active.belief import belief_in
 from askance.active.calibration import FEATURES, Calibration, fit
 from askance.active.crossing import Pairs, crossed_pairs, half_runs, halves_of
 from askance.active.label_sets import label_entries, seen_in, training_data
-from askance.active.own_labels import own_run, with_own_labels
+from askance.active.own_labels import own_run, unlabelled, with_own_labels
 from askance.active.study import Study, by_case, model_name
 from askance.active.usual import usual_in_learn
 from askance.learning.architecture import make_imager
@@ -63,14 +63,14 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         half, run, own = runs[: len(halves)], runs[len(halves)], runs[-1] if own else None
         crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
         seen = seen_in(study, data)
-        trained = train(run)
+        trained, left = train(run), len(unlabelled(study))
         trained, taught = _on_own_labels(study, cycle, own, trained, seen) if own else (trained, ())
     states = trained.states | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
         "losses": dict(trained.losses),
         "steps": trained.steps,
-        "own_labels": {"slices": len(taught), "cases": list(by_case(taught))},
+        "own_labels": {"slices": len(taught), "pool": left, "cases": list(by_case(taught))},
         "seconds": trained.seconds,
         "slices_per_s": trained.slices_per_s,
         "precision": trained.precision,
@@ -109,8 +109,9 @@ def _on_own_labels(study: Study, cycle: int, run: Run, trained: Trained, seen: S
     training = as_trained(run.training, trained.precision)
     predictor = Predictor(trained.states, run.shape, run.network, training, seen)
     with with_own_labels(study, cycle, run, predictor) as data:
-        further = train(replace(run, data=data, start=trained.states))
         taught = data.slice_ids[len(run.data.slice_ids) :]
+        fingerprint = hashlib.sha256(f"{run.fingerprint}, of {taught}".encode()).hexdigest()
+        further = train(replace(run, data=data, start=trained.states, training=training, fingerprint=fingerprint))
     return replace(further, seconds=trained.seconds + further.seconds, steps=trained.steps + further.steps), taught
 
 

@@ -42,6 +42,7 @@ def run_base(material: Material, trial: Trial, watcher: Watcher) -> dict[str, An
             trial.method,
             trial.draw,
             budget={"start": "patients", "patients": [material.base_patient(trial)], "total": 10**9, "cycles": 0},
+            pseudo={"share": 0.0},  # one patient's labels and nothing else: shares without pseudo-labels go on from it
         )
         Store.create(folder, config, material.cases_of(trial.fold)).close()
         link_files(material.folder / "cache", folder / "cache")
@@ -84,7 +85,7 @@ def _copy_base(material: Material, trial: Trial, folder: Path, watcher: Watcher)
         update: dict[str, Mapping[str, Any]] = {
             "budget": {"total": total, "cycles": trial.cycles},
             "training": {"warm_start": trial.cycles > 1},  # the paper trains anew after its one cycle
-            "pseudo": {} if trial.pseudo else {"share": 0.0},
+            "pseudo": {"share": material.config(trial.method, trial.draw).pseudo.share if trial.pseudo else 0.0},
         }
         sections = {name: getattr(study.config, name).model_copy(update=values) for name, values in update.items()}
         config = study.config.model_copy(update={**sections, "name": trial.name, "acquisition": trial.acquisition})

@@ -22,7 +22,7 @@ from askance.records import IGNORE
 #: In units of 1 / DOUBT a chance of up to a half is a uint8.
 DOUBT = 510
 
-_LABEL_STREAM = 1  # keeps the labels' draws apart from those of crops and intensities
+_LABEL_STREAM = 17  # keeps the labels' draws apart from those of crops and intensities
 _NEAR_FOREGROUND = 0.5  # share of crops placed over foreground; with 0.75 more was seen where nothing is (docs/log.md)
 
 
