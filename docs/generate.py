@@ -42,9 +42,10 @@ _INTRODUCTION = """# Benchmarks
 Made from `benchmarks/results/*.jsonl`; each file's recipe has its name. Machine: 2 cores, no GPU. Dice is the mean over
 classes, per volume at original resolution; mean ± sd over seeds (number of seeds). Of a hundred intervals of 95 % over
 seeds and patients (crossed bootstrap) 88 to 89 hold the truth with two seeds, 89 to 92 with three, 94 with four, so that
-one that just leaves out 0 shows no difference before there are four. Slices were z-scored, save where a tag says darkest-0:
-since then a volume's darkest is 0 (log.md), and what bears no such tag is to be run again, but for the rivals multi-atlas
-and DenseVoxNet.
+one that just leaves out 0 shows no difference before there are four. Runs of `cover` without a tag are of the defaults as
+they are. All else is older, and to be run again but for multi-atlas and DenseVoxNet: slices were z-scored, save where a tag
+says darkest-0 (since then a volume's darkest is 0), pseudo-labels were those of the model that asked, and probabilities were
+each slice's own (log.md).
 """
 
 

@@ -73,6 +73,23 @@ def test_what_a_base_learns_from_is_one_patient_and_what_it_asked_is_learnt(done
         assert [model.parent for model in study.store.models()] == [None, None]
 
 
+def test_a_base_learns_from_its_patients_labels_alone_and_shares_from_pseudo_labels_where_they_say_so(
+    tmp_path, dataset
+) -> None:
+    material = make_material(dataset, tmp_path / "work")
+    run(
+        material,
+        make_plan(methods=("askance",), acquisitions=("score",), pseudo=(True, False)),
+        Results(tmp_path / "l"),
+        Here(),
+    )
+    own = []
+    for with_them in (True, False):
+        with Study.open(material.folder_of(Trial("askance", 0, 0, 0, "score", 0.5, 1, pseudo=with_them))) as study:
+            own.append([model.info["own_labels"]["slices"] > 0 for model in study.store.models()])
+    assert own == [[False, True], [False, False]]
+
+
 def test_the_lines_figures_are_those_of_the_study(done) -> None:
     _, material, _, lines = done
     with Study.open(material.folder_of(Trial("paper", 0, 0, 0, share=0.0))) as study:
