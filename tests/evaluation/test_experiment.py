@@ -77,15 +77,11 @@ def test_a_base_learns_from_its_patients_labels_alone_and_shares_from_pseudo_lab
     tmp_path, dataset
 ) -> None:
     material = make_material(dataset, tmp_path / "work")
-    run(
-        material,
-        make_plan(methods=("askance",), acquisitions=("score",), pseudo=(True, False)),
-        Results(tmp_path / "l"),
-        Here(),
-    )
+    plan = make_plan(methods=("askance",), acquisitions=("score",), shares=(0.25,), pseudo=(True, False))
+    run(material, plan, Results(tmp_path / "lines.jsonl"), Here(), keep=True)
     own = []
     for with_them in (True, False):
-        with Study.open(material.folder_of(Trial("askance", 0, 0, 0, "score", 0.5, 1, pseudo=with_them))) as study:
+        with Study.open(material.folder_of(Trial("askance", 0, 0, 0, "score", 0.25, 1, pseudo=with_them))) as study:
             own.append([model.info["own_labels"]["slices"] > 0 for model in study.store.models()])
     assert own == [[False, True], [False, False]]
 
