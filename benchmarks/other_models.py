@@ -19,7 +19,8 @@ from askance.active.ranking import predict_case
 from askance.active.study import Study
 from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.checkpoints import load_weights, save_weights
-from askance.learning.prediction import Outcome, Predictor, Seen
+from askance.learning.outcome import Outcome
+from askance.learning.prediction import Predictor, Seen
 from askance.learning.task import States
 from askance.learning.training import Run, train
 from askance.metrics.dice import slices_dice

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from studies import blank_line, digest_of
 from askance import api
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.study import Study
-from askance.learning.prediction import Outcome
+from askance.learning.outcome import Outcome
 from askance.report.benchmarks import read_jsonl
 from askance.terminal import Bars
 
@@ -89,7 +88,7 @@ def _trained(options: argparse.Namespace, base: float, seed: int, variant: str) 
             "budget": record["budget"],
             "pseudo": record["triage"]["pseudo"] if variant != "without" else 0,
             **{key: record[key] for key in ("dice", "dice_per_class", "slice_dice", "per_volume")},
-            "score_r": None if math.isnan(r := record["correlation"]["slice"]["pearson"]) else r,
+            "score_r": record["correlation"]["slice"]["pearson"] if record["correlation"] else None,
             "steps": model.info["steps"],
             "seconds": time.perf_counter() - began,
             "peak_mb": peak_mb(),

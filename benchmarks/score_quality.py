@@ -30,7 +30,7 @@ from askance.active.measures import MEASURES, measures_of, pixel_entropy
 from askance.active.ranking import judge_of, predict_case
 from askance.active.scores import confidence_map, d_raw, slice_scores
 from askance.active.study import Study
-from askance.learning.prediction import Outcome
+from askance.learning.outcome import Outcome
 from askance.metrics.dice import slices_dice
 from askance.records import Case, Model, slice_id
 from askance.terminal import Bars

@@ -15,7 +15,7 @@ from askance.active.training import _crossed
 from askance.errors import DataError, SplitError
 from askance.learning.fields import Box
 from askance.learning.novelty import fit
-from askance.learning.prediction import Outcome
+from askance.learning.outcome import Outcome
 from askance.records import Model, Prediction
 from askance.volumes.layouts import find_dataset
 from made_studies import LEARN, TINY, make_study, write_dataset

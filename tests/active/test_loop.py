@@ -22,7 +22,7 @@ from askance.active.loop import Unwatched, collaborate
 from askance.active.study import Study
 from askance.active.uncertainty import Extreme
 from askance.errors import AskanceError, SourceChanged, SplitError, StudyBusy, UsageError, WaitingForExpert
-from askance.learning.prediction import DIRECTIONS
+from askance.learning.outcome import DIRECTIONS
 from askance.report.tables import budget_table
 from askance.store.answers import Answer
 from askance.volumes.layouts import find_dataset

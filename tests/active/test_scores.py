@@ -20,7 +20,7 @@ from askance.active.measures import (
     weakest_class,
 )
 from askance.active.scores import confidence_map, enlarged, pooled, slice_scores
-from askance.learning.prediction import Outcome
+from askance.learning.outcome import Outcome
 
 
 def sure(labels: NDArray[np.int64], classes: int = 3, p: float = 1.0) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from askance.active.study import Study
 from askance.active.usual import usual_in_learn
 from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.novelty import NOVELTY
-from askance.learning.prediction import Outcome
+from askance.learning.outcome import Outcome
 from made_studies import AFFINE, make_study, truth_of, write_volume
 
 LEARN, TEST = [f"p{number}" for number in range(1, 13)], ["p13"]

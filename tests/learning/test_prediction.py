@@ -10,7 +10,8 @@ from askance.learning.architecture import Shape, make_networks
 from askance.learning.batches import DOUBT
 from askance.learning.fields import Box, centred_box, foreground_box
 from askance.learning.novelty import NOVELTY, Novelty, fit
-from askance.learning.prediction import Outcome, Predictor, Seen, as_trained, mix_neighbours
+from askance.learning.outcome import Outcome
+from askance.learning.prediction import Predictor, Seen, as_trained, mix_neighbours
 from askance.learning.training import train
 from askance.learning.views import VIEWS
 from askance.networks.generator import UNet

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.learning.prediction import DIRECTIONS, Outcome, likeliest
+from askance.learning.outcome import DIRECTIONS, Outcome, likeliest
 
 Floats = NDArray[np.float32]
 

@@ -13,7 +13,8 @@ from askance.active.measures import MEASURES
 from askance.active.ranking import describe, judge_of, predict_case, predicted_labels
 from askance.active.scores import score_maps
 from askance.active.study import Study, by_case
-from askance.learning.prediction import Outcome, Predictor
+from askance.learning.outcome import Outcome
+from askance.learning.prediction import Predictor
 from askance.metrics.bootstrap import mean_interval
 from askance.metrics.correlation import correlate, mean_absolute_error, pearson_interval
 from askance.metrics.dice import dice_per_class, slices_dice

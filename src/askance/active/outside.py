@@ -26,7 +26,8 @@ from askance.active.study import apart_in, extent_on, load_predictor
 from askance.active.viewers import whereabouts
 from askance.config import StudyConfig
 from askance.errors import UsageError
-from askance.learning.prediction import Outcome, Predictor
+from askance.learning.outcome import Outcome
+from askance.learning.prediction import Predictor
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
 from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like

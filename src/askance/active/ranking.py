@@ -14,7 +14,8 @@ from askance.active.measures import MEASURES, PLACE, VECTOR_MEASURES, given, mea
 from askance.active.querying import query_size
 from askance.active.scores import d_raw, score_maps, slice_scores
 from askance.active.study import Study, apart_in, by_case
-from askance.learning.prediction import Outcome, Predictor
+from askance.learning.outcome import Outcome
+from askance.learning.prediction import Predictor
 from askance.records import Case, Prediction, parse_slice_id, slice_id
 
 #: Ranking always says where it sees foreground and what is new to it, for the reasons in words, and what the score looked

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from askance.active.calibration import FEATURES, LEAN, Calibration, estimate
 from askance.active.measures import measures_of, novelty
-from askance.learning.prediction import Outcome
+from askance.learning.outcome import Outcome
 
 Floats = NDArray[np.float32]
 

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.learning.architecture import Shape, crop_size, make_discriminator, make_generator
-from askance.learning.batches import DOUBT
 from askance.learning.fabric import in_memory_order, make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.novelty import NOVELTY, Novelty
+from askance.learning.outcome import DIRECTIONS, Outcome, classes_of
 from askance.learning.pieces import keep_largest
 from askance.learning.task import States
 from askance.learning.traits import feature_traits, image_traits
@@ -32,59 +32,12 @@ from askance.learning.views import VIEWS, View
 from askance.networks.discriminator import PatchGAN
 from askance.networks.generator import Generator
 
-#: Numbers that say where G's features put a slice.
-DIRECTIONS = 16
-
 _PLACE = "place"  # among the traits of the first look
 _BATCH_PIXELS = 16 * 256 * 256
 _LEAST = 0.05  # what a neighbour weighs beside its slice to be worth averaging with
 _PERHAPS = 0.1  # chance of foreground from which a slice is looked at in all views: 0.35 cost agreement 0.02 of its r
 
 _Network = TypeVar("_Network", bound=nn.Module)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What G and D say of the slices of one case, on the working grid.
-
-    ``probs`` (D, K, H, W) float32: mean over the views and close slices, summing to 1 over K; ``agreement`` (D,): mean
-    Dice of each view's foreground with the mean's, 1 with one view; ``information`` (D, H, W): what the views' answers
-    say of which view was asked, the mean's entropy less the mean entropy, in units of log K (BALD, Houlsby 2011), 0 with
-    one view; ``patch_logits`` (D, h, w): D's of a box around the foreground in sight, of all of the slices where none
-    is; None without D; ``judged`` is that box of the grid. ``looked_at``: the part of the grid that was predicted,
-    beyond which all is background for sure; None: all.
-    ``novelty`` (D,): how unlike the slices of learn they are, beyond 1 unlike any; None where the model cannot tell.
-    ``place`` (D, DIRECTIONS): the mean over each slice of G's coarsest features, projected to few numbers.
-    ``patients``: of how many G has learnt an expert's labels; 0 where that is not known.
-    """
-
-    probs: NDArray[np.float32]
-    agreement: NDArray[np.float32]
-    information: NDArray[np.float32]
-    patch_logits: NDArray[np.float32] | None
-    looked_at: Box | None = None
-    judged: Box | None = None
-    novelty: NDArray[np.float32] | None = None
-    place: NDArray[np.float32] | None = None
-    patients: int = 0
-
-    def cut(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The part of ``array`` (..., H, W) that was predicted, as a view."""
-        return self.looked_at.cut(array) if self.looked_at else array
-
-    def labels(self) -> NDArray[np.uint8]:
-        """(D, H, W) the likeliest class."""
-        labels = np.zeros((len(self.probs), *self.probs.shape[2:]), np.uint8)
-        (self.looked_at.cut(labels) if self.looked_at else labels)[...] = likeliest(self.cut(self.probs))
-        return labels
-
-    def doubts(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """(D, H, W) each: the second likeliest class, and its chance against the likeliest's in units of 1 / DOUBT."""
-        seconds, doubts = (np.zeros((len(self.probs), *self.probs.shape[2:]), np.uint8) for _ in range(2))
-        for at, probs in enumerate(self.cut(self.probs)):
-            part = [self.looked_at.cut(whole[at]) if self.looked_at else whole[at] for whole in (seconds, doubts)]
-            part[0][...], part[1][...] = _second(probs)
-        return seconds, doubts
 
 
 @dataclass(frozen=True)
@@ -241,8 +194,8 @@ class Predictor:
             probs[some] = mean
             entropies = torch.stack([_entropy(view) for view in views]).mean(0)
             information[some] = (_entropy(mean) - entropies).clamp(min=0)
-            labels = _classes(mean)
-            agreement[some] = torch.stack([_foreground_dice(_classes(view), labels) for view in views]).mean(0)
+            labels = classes_of(mean)
+            agreement[some] = torch.stack([_foreground_dice(classes_of(view), labels) for view in views]).mean(0)
         return agreement
 
     def _probs(self, images: Tensor, view: View) -> Tensor:
@@ -298,26 +251,6 @@ def _image_traits(images: NDArray[np.float32], extent: tuple[int, int]) -> dict[
 def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The traits of slices in ``parts`` as those of all, on the CPU."""
     return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]} if parts else {}
-
-
-def _second(probs: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """(H, W) of (K, H, W) probabilities: the second likeliest class, and its chance against the likeliest's."""
-    chances = torch.from_numpy(probs.copy())
-    first, place = chances.max(0)
-    chances.scatter_(0, place[None], -1.0)
-    second, other = chances.max(0)
-    doubt = (DOUBT * second / (first + second)).round()
-    return other.to(torch.uint8).numpy(), doubt.to(torch.uint8).numpy()
-
-
-def likeliest(probs: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(D, H, W) the likeliest class of (D, K, H, W) probabilities."""
-    return _classes(torch.from_numpy(probs)).to(torch.uint8).numpy()
-
-
-def _classes(probs: Tensor) -> Tensor:
-    """(D, H, W) the likeliest class; on CPUs ``argmax`` over the first of three dimensions takes 20 times as long."""
-    return probs.max(1).indices
 
 
 def _entropy(probs: Tensor) -> Tensor:
