@@ -1,4 +1,4 @@
-"""Write the pages that are made: cli.md from --help, python.md from docstrings, benchmarks.md from benchmarks/results/."""
+"""Write the pages that are made: cli.md from --help, python.md from docstrings, those of benchmarks from their results."""
 
 from __future__ import annotations
 
@@ -42,10 +42,15 @@ _INTRODUCTION = """# Benchmarks
 Made from `benchmarks/results/*.jsonl`; each file's recipe has its name. Machine: 2 cores, no GPU. Dice is the mean over
 classes, per volume at original resolution; mean ± sd over seeds (number of seeds). Of a hundred intervals of 95 % over
 seeds and patients (crossed bootstrap) 88 to 89 hold the truth with two seeds, 89 to 92 with three, 94 with four, so that
-one that just leaves out 0 shows no difference before there are four. Runs of `cover` without a tag are of the defaults as
-they are. All else is older, and to be run again but for multi-atlas and DenseVoxNet: slices were z-scored, save where a tag
-says darkest-0 (since then a volume's darkest is 0), pseudo-labels were those of the model that asked, and probabilities were
-each slice's own (log.md).
+one that just leaves out 0 shows no difference before there are four. Results without a tag are of the defaults as they are.
+What was measured before the defaults became these, and not again, is in [earlier.md](earlier.md).
+"""
+
+_EARLIER = """# Benchmarks of earlier defaults
+
+Made from `benchmarks/results/earlier/*.jsonl`, as [benchmarks.md](benchmarks.md) is from what was measured since. Here
+slices were z-scored, save where a tag says darkest-0 (now a volume's darkest is 0); pseudo-labels were those of the model
+that asked; and probabilities were each slice's own ([log.md](log.md)).
 """
 
 
@@ -92,6 +97,16 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 def benchmarks_page() -> str:
+    """What was measured of askance as it is."""
+    return _HEAD + _INTRODUCTION + _results_in(RESULTS)
+
+
+def earlier_page() -> str:
+    """What was measured of earlier defaults."""
+    return _HEAD + _EARLIER + _results_in(RESULTS / "earlier")
+
+
+def _results_in(folder: Path) -> str:
     """A section a file of results, tables from its lines."""
     sections = {
         "budget_curve": ("Dice over the budget", _curve),
@@ -106,21 +121,20 @@ def benchmarks_page() -> str:
         "large_study": ("A study larger than memory", large),
         "atlas_fold": ("The multi-atlas rival on a fold inside learn", atlas),
     }
-    parts = [_HEAD, _INTRODUCTION]
+    parts = []
     for name, (title, section) in sections.items():
-        path = RESULTS / f"{name}.jsonl"
+        path = folder / f"{name}.jsonl"
         if path.exists():
-            lines = read_jsonl(path)
-            parts.append(f"\n## {title}\n\n`benchmarks/{name}.py`, `benchmarks/results/{name}.jsonl`\n\n{section(lines)}")
-    return "".join([*parts, *_experiments()])
+            parts.append(f"\n## {title}\n\n`benchmarks/{name}.py`, `{_said(path)}`\n\n{section(read_jsonl(path))}")
+    return "".join([*parts, *_experiments(folder)])
 
 
-def _experiments() -> Iterator[str]:
+def _experiments(folder: Path) -> Iterator[str]:
     """The paper's experiments, from every paper_*.jsonl."""
-    lines = _experiment_lines()
+    lines = _experiment_lines(folder)
     if lines:
         yield "\n## The paper's experiments\n\n"
-        yield "`askance bench paper` ([experiments.md](experiments.md)), `benchmarks/results/paper_*.jsonl`\n"
+        yield f"`askance bench paper` ([experiments.md](experiments.md)), `{_said(folder / 'paper_*.jsonl')}`\n"
     for (dataset, tag), text in sections(lines):
         yield f"\n{text}\n"
         for kind, alt in (("shares", "Dice over the share of labels"), ("trust", "Dice against the score")):
@@ -131,8 +145,12 @@ def _experiments() -> Iterator[str]:
             yield f"![Slice, ground truth, prediction, unreliable regions](images/{figure.name})\n"
 
 
-def _experiment_lines() -> list[dict[str, Any]]:
-    return [line for path in sorted(RESULTS.glob("paper_*.jsonl")) for line in read_jsonl(path)]
+def _experiment_lines(folder: Path) -> list[dict[str, Any]]:
+    return [line for path in sorted(folder.glob("paper_*.jsonl")) for line in read_jsonl(path)]
+
+
+def _said(path: Path) -> str:
+    return f"benchmarks/results/{path.relative_to(RESULTS).as_posix()}"
 
 
 def _picture(kind: str, dataset: str, tag: str) -> str:
@@ -169,16 +187,16 @@ def _curve(lines: list[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def write_curves() -> None:
-    """The pictures of the budget curves and of the paper's experiments."""
-    path = RESULTS / "budget_curve.jsonl"
+def write_curves(folder: Path) -> None:
+    """The pictures of the budget curves and of the paper's experiments in ``folder``; a tag says whose they are."""
+    path = folder / "budget_curve.jsonl"
     lines = read_jsonl(path) if path.exists() else []
     for dataset in sorted({line["dataset"] for line in lines}):
         for tag in _shown_tags(lines, dataset):
             mine = [line for line in lines if (line["dataset"], line["tag"] or "") == (dataset, tag)]
             (DOCS / "images" / _curve_name(dataset, tag)).write_bytes(benchmark_curves(summarise(mine), dataset))
 
-    for (dataset, tag), mine in groups(_experiment_lines()).items():
+    for (dataset, tag), mine in groups(_experiment_lines(folder)).items():
         for kind, draw in (("shares", budget_curves), ("trust", trust_clouds)):
             (DOCS / "images" / _picture(kind, dataset, tag)).write_bytes(draw(mine, dataset))
 
@@ -216,10 +234,12 @@ def _trust(lines: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Write the pages and their pictures."""
-    write_curves()
+    for folder in (RESULTS, RESULTS / "earlier"):
+        write_curves(folder)
     (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
     (DOCS / "python.md").write_text(python_page(), encoding="utf-8")
     (DOCS / "benchmarks.md").write_text(benchmarks_page(), encoding="utf-8")
+    (DOCS / "earlier.md").write_text(earlier_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     assert Path(ran.stdout.splitlines()[-1]).exists() or (tmp_path / "study/report.html").exists()
 
 
-@pytest.mark.parametrize("page", ["cli", "python", "benchmarks"])
+@pytest.mark.parametrize("page", ["cli", "python", "benchmarks", "earlier"])
 def test_generated_pages_are_what_the_generator_writes_now(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "docs")
     import generate
@@ -86,7 +86,7 @@ def test_every_line_of_every_recipe_has_the_keys_that_all_have(monkeypatch: pyte
     from studies import blank_line
 
     keys = blank_line("", "").keys()
-    results = sorted((ROOT / "benchmarks" / "results").glob("*.jsonl"))
+    results = sorted((ROOT / "benchmarks" / "results").rglob("*.jsonl"))
     assert results
     for path in results:
         lacking = [keys - json.loads(line).keys() for line in path.read_text(encoding="utf-8").splitlines()]

@@ -21,7 +21,7 @@ def test_every_paper_file_becomes_a_section_with_table_1_and_two_pictures(tmp_pa
     page = generate.benchmarks_page()
     assert page.count("Table 1, average:") == 2
     assert "| paper, d_raw | 0.460 ± 0.010 (0.071) |" in page
-    generate.write_curves()
+    generate.write_curves(tmp_path)
     pictures = sorted(path.name for path in (tmp_path / "images").iterdir())
     assert pictures == [f"paper-{kind}-paper_{data}.svg" for kind in ("shares", "trust") for data in "ab"]
     assert all(f"images/{picture})" in page for picture in pictures)
