@@ -18,6 +18,7 @@ def _seen(count, seed=0, **given):
     ]
     for row in rows:
         row |= {"continued_dice": float(rng.uniform(0.2, 0.9)), "scarcity": 0.0, **given}
+        row |= {"borne_out": row["continued_dice"], **given}  # as of a model that never learnt from its own labels
     return rows
 
 
@@ -25,6 +26,11 @@ def test_without_answers_the_score_is_the_expected_dice():
     seen = _seen(20)
     assert fit([], []) == LEAN
     np.testing.assert_allclose(estimate(LEAN, seen), [row["continued_dice"] for row in seen], atol=1e-12)
+
+
+def test_three_tenths_of_the_score_are_what_was_said_before_a_model_taught_itself():
+    seen = _seen(20, continued_dice=0.9, borne_out=0.4)
+    np.testing.assert_allclose(estimate(LEAN, seen), 0.75)
 
 
 def test_a_model_that_is_too_sure_of_itself_is_believed_less():
@@ -50,7 +56,7 @@ def test_what_one_patient_s_model_got_wrong_says_less_of_a_model_of_nine():
         return 0.8 - float(estimate(learnt, [{**row, "scarcity": patients**-0.5} for row in fresh]).mean())
 
     assert 0.3 < taken_off(1) < 0.45
-    assert 0.1 < taken_off(9) < 0.2
+    assert 0.1 < taken_off(9) < 0.25
 
 
 def test_slices_that_were_missed_altogether_do_not_lower_all_others():

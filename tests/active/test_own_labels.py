@@ -15,7 +15,7 @@ from askance.active import own_labels, training
 from askance.active.belief import Belief
 from askance.active.ranking import predict_case
 from askance.active.study import Study
-from askance.learning.prediction import Predictor
+from askance.learning.prediction import FORMER, Predictor
 from askance.learning.training import Run
 from askance.records import parse_slice_id
 from made_studies import TINY, make_study, write_dataset
@@ -74,6 +74,7 @@ def test_it_goes_on_from_its_own_weights_and_the_model_is_what_comes_of_it(tmp_p
     assert second.start is not None
     start, end = second.start["G"], states["G"]
     assert any(not torch.equal(start[name], end[name]) for name in start)
+    assert all(torch.equal(start[name], states[FORMER][name]) for name in start), "to say what G no longer doubts"
 
 
 @pytest.mark.parametrize("pseudo", [{"share": 0.0}, {"more": 0.0}, {"by": "last"}])
@@ -81,6 +82,7 @@ def test_it_does_not_where_the_study_says_so(tmp_path: Path, runs, pseudo: dict[
     with ran(tmp_path, pseudo=pseudo) as study:
         assert len(runs) == len(study.store.models()) == 3
         told = [model.info["own_labels"] for model in study.store.models()]
+        assert FORMER not in training.load_weights(study.store.model_folder("cycle-002"))[0]
         assert [(one["slices"], one["cases"]) for one in told] == [(0, [])] * 3
         assert [one["pool"] for one in told] == [len(study.store.slices("learn")) - count for count in (3, 5, 7)]
     assert not any("doubts" in given for _, given in runs)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from askance.active.measures import (
@@ -13,6 +16,7 @@ from askance.active.measures import (
     foreground_entropy,
     foreground_information,
     foreground_share,
+    measures_of,
     missing_classes,
     overlap,
     soft_area,
@@ -20,7 +24,7 @@ from askance.active.measures import (
     weakest_class,
 )
 from askance.active.scores import confidence_map, enlarged, pooled, slice_scores
-from askance.learning.outcome import Outcome
+from askance.learning.outcome import Outcome, expected_overlap
 
 
 def sure(labels: NDArray[np.int64], classes: int = 3, p: float = 1.0) -> NDArray[np.float32]:
@@ -43,6 +47,24 @@ def test_nothing_predicted_beside_foreground_is_seldom_right():
     scores = continued_dice(np.stack([heart, nothing, nothing, heart]))
     assert scores == pytest.approx([1, 0.15, 0.15, 1])
     assert continued_dice(np.stack([heart, nothing, nothing, nothing])) == pytest.approx([1, 0.15, 1, 1])
+
+
+def test_the_overlap_to_expect_is_that_of_pixels_which_show_foreground_or_may():
+    half = np.zeros((1, 3, 4, 4), np.float32)
+    half[:, 0], half[:, 0, 0], half[:, 1, 0] = 1, 0.5, 0.5  # a row of four pixels, each as likely foreground as not
+    row, other, nothing = (torch.zeros(1, 4, 4) for _ in range(3))
+    row[:, 0], other[:, 0] = 1, 2
+    expected = [expected_overlap(labels, torch.from_numpy(half)).item() for labels in (row, other, nothing)]
+    assert expected == pytest.approx([0.5, 0, 0])
+    assert expected_overlap(nothing, torch.from_numpy(sure(np.zeros((4, 4), int)))).item() == 1
+
+
+def test_where_no_former_network_was_asked_the_expected_dice_stands_in_its_place():
+    probs = np.stack([sure(disc())[0], sure(np.zeros((32, 32), int))[0]])
+    own = Outcome(probs, np.ones(2, np.float32), np.zeros((2, 32, 32), np.float32), None)
+    assert measures_of(own, ["borne_out"])["borne_out"] == pytest.approx([1, 0.15])
+    asked = replace(own, borne_out=np.array([0.6, 0.2], np.float32))
+    assert measures_of(asked, ["borne_out"])["borne_out"] == pytest.approx([0.6, 0.2])
 
 
 def test_steadiness_is_the_area_beside_the_larger_neighbour():

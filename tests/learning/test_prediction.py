@@ -11,7 +11,7 @@ from askance.learning.batches import DOUBT
 from askance.learning.fields import Box, centred_box, foreground_box
 from askance.learning.novelty import NOVELTY, Novelty, fit
 from askance.learning.outcome import Outcome
-from askance.learning.prediction import Predictor, Seen, as_trained, mix_neighbours
+from askance.learning.prediction import FORMER, Predictor, Seen, as_trained, mix_neighbours
 from askance.learning.training import train
 from askance.learning.views import VIEWS
 from askance.networks.generator import UNet
@@ -90,6 +90,17 @@ def test_doubt_is_the_second_likeliest_class_and_its_chance_beside_the_first():
         assert {seconds[1, 3, 3], probs[1, :, 3, 3].argmax()} == {0, 1}
         assert doubts[1, 3, 3] == DOUBT // 2
         assert np.count_nonzero(doubts) == 2
+
+
+def test_what_a_model_taught_itself_is_borne_out_by_the_one_before_or_not(trained, images):
+    alone = _predictor(trained)(images, (SIDE, SIDE))
+    assert alone.borne_out is None
+    agrees = _predictor(trained | {FORMER: trained["G"]})(images, (SIDE, SIDE))
+    blank = _predictor(trained | {FORMER: _untrained((SIDE, SIDE), bias=-50.0)["G"]})(images, (SIDE, SIDE))
+    assert (agrees.borne_out > 0.4).all()  # as sure as it is itself
+    assert (blank.borne_out < 0.01).all()
+    for one in (agrees, blank):
+        np.testing.assert_array_equal(one.probs, alone.probs)
 
 
 def test_a_single_slice_has_nobody_beside_it():

@@ -167,6 +167,11 @@ def novelty(outcome: Outcome) -> Floats:
     return np.zeros(len(outcome.probs), np.float32) if outcome.novelty is None else outcome.novelty
 
 
+def borne_out(outcome: Outcome) -> Floats:
+    """How far G before it learnt from its own labels bears out each prediction; ``continued_dice`` if it never did."""
+    return continued_dice(_seen(outcome)) if outcome.borne_out is None else outcome.borne_out
+
+
 def place(outcome: Outcome) -> Floats:
     """(D, DIRECTIONS): where G's features put each slice; the origin for all where it was not noted."""
     return np.zeros((len(outcome.probs), DIRECTIONS), np.float32) if outcome.place is None else outcome.place
@@ -211,6 +216,7 @@ MEASURES: dict[str, Callable[[Outcome], Floats]] = {
     "total_entropy": lambda outcome: total_entropy(_seen(outcome)),
     "expected_errors": lambda outcome: expected_errors(_seen(outcome)),
     "novelty": novelty,
+    "borne_out": borne_out,
 }
 
 #: The same with several values, for each foreground class or direction, kept as ``name/1``, ``name/2``, ...

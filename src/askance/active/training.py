@@ -24,7 +24,7 @@ from askance.learning.architecture import make_imager
 from askance.learning.batches import TrainingData
 from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.novelty import NOVELTY
-from askance.learning.prediction import Predictor, Seen, as_trained
+from askance.learning.prediction import FORMER, Predictor, Seen, as_trained
 from askance.learning.semi_supervised import IMAGER, made_images
 from askance.learning.task import States, Step, Trained
 from askance.learning.training import Run, step_count, train
@@ -64,8 +64,9 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         crossed = crossed_pairs(study, half, halves, data) if halves else _crossed(study, cycle)
         seen = seen_in(study, data)
         trained, left = train(run), len(unlabelled(study))
+        former = {FORMER: trained.states["G"]} if own else {}
         trained, taught = _on_own_labels(study, cycle, own, trained, seen) if own else (trained, ())
-    states = trained.states | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
+    states = trained.states | former | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
         "losses": dict(trained.losses),

@@ -24,13 +24,16 @@ from askance.learning.architecture import Shape, crop_size, make_discriminator, 
 from askance.learning.fabric import in_memory_order, make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.novelty import NOVELTY, Novelty
-from askance.learning.outcome import DIRECTIONS, Outcome, classes_of
+from askance.learning.outcome import DIRECTIONS, Outcome, classes_of, expected_overlap
 from askance.learning.pieces import keep_largest
 from askance.learning.task import States
 from askance.learning.traits import feature_traits, image_traits
 from askance.learning.views import VIEWS, View
 from askance.networks.discriminator import PatchGAN
 from askance.networks.generator import Generator
+
+#: Where a model's states hold the G that it went on from with labels of its own: the last that says what it was taught.
+FORMER = "G before its own labels"
 
 _PLACE = "place"  # among the traits of the first look
 _BATCH_PIXELS = 16 * 256 * 256
@@ -80,6 +83,7 @@ class Predictor:
         # A network that saw nothing but whole slices has learnt where in the frame things are.
         self._fixed = crop_size(shape, network, training) == shape.size
         self._generator = self._ready(make_generator(shape, network), states["G"])
+        self._former = self._ready(make_generator(shape, network), states[FORMER]) if FORMER in states else None
         self._discriminator = self._ready(make_discriminator(shape, network), states["D"]) if "D" in states else None
         self._stride = 1 if self._fixed else self._generator.stride
         self._novelty = Novelty.from_state(states[NOVELTY]) if NOVELTY in states else None
@@ -104,6 +108,7 @@ class Predictor:
             if self._views > 1 and near:
                 agreement = self._add_views(seen, first, information, near)
             probs = self._whole(mix_neighbours(first, self._weight_beside(apart)))
+            borne_out = self._borne_out(self._former, near.cut(seen), near.cut(probs)) if self._former and near else None
             judged = near or Box(0, 0, *seen.shape[2:])
             critic = self._discriminator
             patches = self._patches(critic, judged.cut(seen), judged.cut(probs)) if critic else None
@@ -117,6 +122,7 @@ class Predictor:
             self._novelty.of(features | _image_traits(images[:, : self._own], extent)).numpy() if self._novelty else None,
             place.numpy(),
             self._seen.patients,
+            None if borne_out is None else borne_out.numpy(),
         )
 
     def traits(self, images: NDArray[np.float32], extent: tuple[int, int]) -> dict[str, Tensor]:
@@ -198,8 +204,16 @@ class Predictor:
             agreement[some] = torch.stack([_foreground_dice(classes_of(view), labels) for view in views]).mean(0)
         return agreement
 
-    def _probs(self, images: Tensor, view: View) -> Tensor:
-        logits = (self._generator(view.of(part)).float() for part in self._parts(images))
+    def _borne_out(self, former: Generator, images: Tensor, probs: Tensor) -> Tensor:
+        """How far the G that had not yet learnt from its own labels bears out ``probs`` of ``images``: (D,).
+
+        What G taught itself it no longer doubts, errors as well; the one before does.
+        """
+        return expected_overlap(classes_of(probs), self._whole(self._probs(images, VIEWS[0], former)))
+
+    def _probs(self, images: Tensor, view: View, generator: Generator | None = None) -> Tensor:
+        network = generator or self._generator
+        logits = (network(view.of(part)).float() for part in self._parts(images))
         return torch.cat([view.back(part.softmax(1)).cpu() for part in logits])
 
     def _patches(self, discriminator: PatchGAN, images: Tensor, probs: Tensor) -> Tensor:
