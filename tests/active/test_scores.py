@@ -64,7 +64,7 @@ def test_where_no_former_network_was_asked_the_expected_dice_stands_in_its_place
     own = Outcome(probs, np.ones(2, np.float32), np.zeros((2, 32, 32), np.float32), None)
     assert measures_of(own, ["borne_out"])["borne_out"] == pytest.approx([1, 0.15])
     asked = replace(own, borne_out=np.array([0.6, 0.2], np.float32))
-    assert measures_of(asked, ["borne_out"])["borne_out"] == pytest.approx([0.6, 0.2])
+    assert measures_of(asked, ["borne_out"])["borne_out"] == pytest.approx([0.6, 0.15])
 
 
 def test_steadiness_is_the_area_beside_the_larger_neighbour():

@@ -168,8 +168,9 @@ def novelty(outcome: Outcome) -> Floats:
 
 
 def borne_out(outcome: Outcome) -> Floats:
-    """How far G before it learnt from its own labels bears out each prediction; ``continued_dice`` if it never did."""
-    return continued_dice(_seen(outcome)) if outcome.borne_out is None else outcome.borne_out
+    """``continued_dice``, or the overlap that G expects from before it learnt from its own labels where that is less."""
+    dice = continued_dice(_seen(outcome))
+    return dice if outcome.borne_out is None else np.minimum(dice, outcome.borne_out)
 
 
 def place(outcome: Outcome) -> Floats:
