@@ -165,6 +165,22 @@ def test_an_answer_can_be_reopened_and_lapses_back(asked: Store) -> None:
         asked.desk.reopen(slice_id, "ben", "t")
 
 
+@pytest.mark.parametrize("how", ["lapsed", "given back"])
+def test_a_reopened_answer_that_was_in_review_goes_back_to_it(how: str, tmp_path: Path, new_database: NewDatabase) -> None:
+    with made(tmp_path / "study", new_database(), second_reader=1.0, agreement=0.8) as store:
+        slice_id = read_by_both(store, dice=0.5)
+        store.desk.reopen(slice_id, "anna", "t")
+        if how == "lapsed":
+            let_lapse(store)
+            assert store.desk.lapse() == 1
+        else:
+            store.desk.give_back(slice_id, "anna", "t")
+        assert store.state(slice_id) == "in_review"
+        given = store.desk.next_review("rita", "t")
+        assert given is None, "an admin sees to what two people read differently"
+        assert [one.slice_id for one in store.desk.disagreements()] == [slice_id]
+
+
 def test_skipping_needs_a_reason_and_can_be_taken_back(asked: Store) -> None:
     slice_id = taken(asked, "anna")
     with pytest.raises(StudyError, match="reason"):

@@ -14,12 +14,13 @@ from askance.store.cases import natural
 
 #: From each state, where a slice may go. ``queried`` goes straight on where no lease or review is in use, ``accepted``
 #: and ``answered`` to themselves where an answer gets a new version, and to ``leased`` where it is reopened;
-#: ``in_review`` to itself where another reviewer takes it up. From ``pool`` goes on without being asked what was
-#: labelled when it came (``answers.save_given``) or drawn beside what was asked (``handing_in``).
+#: ``in_review`` to itself where another reviewer takes it up. From ``leased`` it goes back to where it was where the lease
+#: ends without an answer. From ``pool`` goes on without being asked what was labelled when it came
+#: (``answers.save_given``) or drawn beside what was asked (``handing_in``).
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "pool": frozenset({"queried", "answered", "accepted"}),
     "queried": frozenset({"leased", "answered", "accepted", "skipped", "unreadable"}),
-    "leased": frozenset({"queried", "answered", "accepted", "skipped", "unreadable"}),
+    "leased": frozenset({"queried", "answered", "in_review", "accepted", "skipped", "unreadable"}),
     "answered": frozenset({"leased", "answered", "in_review", "accepted"}),
     "in_review": frozenset({"leased", "in_review", "accepted"}),
     "accepted": frozenset({"leased", "answered", "accepted"}),
