@@ -22,6 +22,7 @@ from askance.planning import (
     said_by_names,
     settings_of,
     sides_of_fresh,
+    warn_of_cut,
     with_validation,
 )
 from askance.records import OPEN, UNSEEN, CycleRecord
@@ -258,10 +259,12 @@ def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, pro
         SplitError: a new case that the data set names to test on.
     """
     require_same_kind(study, found)
-    known = {case.id for case in study.store.cases()}
-    fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in known)})
-    sides = sides_of_fresh(study, found, fresh, division)
-    added = study_cases(fresh, axis=str(study.config.grid.axis), division=sides, progress=progress)[0] if fresh.cases else []
+    known = study.store.cases()
+    names = {case.id for case in known}
+    fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in names)})
+    sides, axis = sides_of_fresh(study, found, fresh, division), str(study.config.grid.axis)
+    added = study_cases(fresh, axis=axis, division=sides, beside=known, progress=progress)[0] if fresh.cases else []
+    warn_of_cut(study, added)
     with study.store.lock():
         if added:
             study.store.add_cases(added)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from askance.volumes.found import Found, some
 from askance.volumes.geometry import default_context, default_grid
 from askance.volumes.patients import Division, patients_of
 
+_log = logging.getLogger(__name__)
+
 _LEARN: Split = "learn"
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
 _MOST_LABELLED = 0.5  # share of the slices from which their neighbours are seen, too
+_UNSEEN = 0.001  # share of a slice beyond the grid that rounding may leave
 _VALIDATION_SHARE = 4  # of what may still be asked, one slice in so many
 
 
@@ -187,6 +191,18 @@ def require_same_kind(study: Study, found: Found) -> None:
             f"{found.name}: label value {found.ignore} stands for what nobody labelled, which the study does not know "
             f"(its `ignore` is {study.config.ignore}); make a new study of both data sets, or label the rest"
         )
+
+
+def warn_of_cut(study: Study, cases: Sequence[Case]) -> None:
+    """Say which of ``cases`` reach beyond the study's working grid, which was made for those it began with."""
+    outside = {case.id: study.grid.share_outside(case) for case in cases}
+    cut = [f"{name}: {share:.1%}" for name, share in outside.items() if share > _UNSEEN]
+    if cut:
+        _log.warning(
+            "%d of %d new cases reach beyond the study's working grid of %s pixels (%s of each slice): networks don't see "
+            "what is cut off, and label it background; make a new study of both data sets if it matters",
+            len(cut), len(cases), " x ".join(map(str, study.config.grid.size)), some(cut),
+        )  # fmt: skip
 
 
 def sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division) -> Division:

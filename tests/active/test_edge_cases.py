@@ -1,5 +1,6 @@
 """Faults that a review found in the loop: each of these ended in a traceback, or in a wrong place."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,8 @@ from askance.learning.novelty import fit
 from askance.learning.outcome import Outcome
 from askance.records import Model, Prediction
 from askance.volumes.layouts import find_dataset
-from made_studies import LEARN, TINY, make_study, write_dataset
+from askance.volumes.patients import Division
+from made_studies import AFFINE, LEARN, TINY, make_study, read_volume, write_dataset, write_volume
 
 
 def _outcome(patch_logits, judged):
@@ -77,3 +79,19 @@ def test_a_case_kept_to_test_on_is_not_added_to_learn(tmp_path, side):
         with pytest.raises(DataError, match="label value 9"):
             api.add(study, replace(found, ignore=9))
         assert LEARN[0] not in {case.id for case in study.store.cases()}
+
+
+def test_what_is_added_is_warned_of_beside_what_the_study_has(tmp_path, caplog):
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated") as study:
+        other = write_dataset(tmp_path / "other")
+        for path in sorted(other.glob("*Tr/p*")):  # other names: again, a test volume; turned; and with twice the pixels
+            path.rename(path.with_name(path.name.replace("p", "q", 1)))
+        for path in [*other.glob("*Tr/q2*"), *other.glob("*Tr/q3*")]:
+            turned = AFFINE * np.array([-1.0, 1, 1, 1]) if path.name.startswith("q2") else AFFINE
+            write_volume(path, np.tile(read_volume(path), (1 if path.name.startswith("q2") else 2, 1, 1)), turned)
+        (other / "splits.json").unlink()
+        assert api.add(study, find_dataset(other), Division(each_case=True)) == ["q1", "q2", "q3", "q4"]
+    warned = "\n".join(caplog.messages)
+    assert re.search(r"q4_0000.nii.gz \(learn\), \S*p4_0000.nii.gz \(test\): are the same image", warned)
+    assert "1 of 4 volumes are stored in another orientation than the others' RAS" in warned
+    assert re.search(r"1 of 4 new cases reach beyond the study's working grid of 32 x 32 pixels \(q3: 33.3% ", warned)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import math
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +75,7 @@ def predict_files(
         for done, case in enumerate(cases, start=1):
             outcome = _outcome(predictor, config, case)
             write_labels_like(draft / _labels_name(case), _labels(grid, outcome, case), case.images[0].path)
-            results.append(_Found(case, _described(outcome, config, judge, case), _share_outside(grid, case)))
+            results.append(_Found(case, _described(outcome, config, judge, case), grid.share_outside(case)))
             if progress is not None:
                 progress(done, len(cases))
         _write_csv(draft / "scores.csv", [row for found in results for row in _score_rows(found)])
@@ -170,11 +169,6 @@ def _described(outcome: Outcome, config: StudyConfig, judge: Judge, case: Case) 
     indices = list(range(len(outcome.probs)))
     ids = [slice_id(case.id, config.grid.axis, index) for index in indices]
     return describe(outcome, judge, ids, indices, MEASURES)
-
-
-def _share_outside(grid: Grid, case: Case) -> float:
-    reach = zip(inplane(grid.axis), grid.size, grid.spacing_mm)
-    return 1 - math.prod(min(1.0, size * mm / (case.shape[k] * case.spacing_mm[k])) for k, size, mm in reach)
 
 
 def _labels_name(case: Case) -> str:

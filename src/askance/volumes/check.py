@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from askance.errors import AskanceError, GeometryError, LabelError, SplitError
-from askance.records import IGNORE, Source, Split
+from askance.records import IGNORE, Case, Source, Split
 from askance.volumes.files import Header, check_image, hash_file, read_header, read_labels, require_same_geometry
 from askance.volumes.found import Found, FoundCase, Kind, Problem, is_safe_id, some
 from askance.volumes.geometry import axis_named, coarsest_axis, is_stored_like, most_stored_like, orientation_code
@@ -76,9 +76,13 @@ def examine(
     deep: bool = True,
     axis: str | None = None,
     division: Division = WHAT_THE_DATA_SAYS,
+    beside: Sequence[Case] = (),
     progress: Progress | None = None,
 ) -> Examination:
-    """What ``check_dataset`` reads and finds; ``progress`` is told (cases done, cases)."""
+    """What ``check_dataset`` reads and finds; ``progress`` is told (cases done, cases).
+
+    ``beside`` are cases that a study has already: no image may be one of theirs, none stored in another orientation.
+    """
     sides, faults = _sides(found, division)
     problems = [*found.problems, *_wrong_names(found), *faults, *_absent_files(found)]
     headers = _read_headers(found, problems)
@@ -86,13 +90,13 @@ def examine(
     for case in found.cases:
         _wrong_geometry(case, headers, number, axis, problems)
     told = {problem.case for problem in problems}
-    problems += _other_orientation([case for case in found.cases if case.id not in told], headers)
+    problems += _other_orientation([case for case in found.cases if case.id not in told], headers, beside)
     examination = Examination(number, headers, {}, {}, problems)
     for done, case in enumerate(found.cases if deep else (), start=1):
         _read_voxels(case, found, examination)
         if progress is not None:
             progress(done, len(found.cases))
-    problems += _same_images(found, examination.sources, sides)
+    problems += _same_images(found, examination.sources, sides, beside)
     return examination
 
 
@@ -187,12 +191,12 @@ def _require_slices(path: Path, header: Header, axis: int, name: str | None) -> 
         )
 
 
-def _other_orientation(cases: Sequence[FoundCase], headers: dict[Path, Header]) -> list[Problem]:
-    """One problem for all volumes that are stored in another orientation than most."""
+def _other_orientation(cases: Sequence[FoundCase], headers: dict[Path, Header], beside: Sequence[Case]) -> list[Problem]:
+    """One problem for all volumes that are stored in another orientation than most, of those ``beside`` where there are."""
     first = [path for case in cases for path in case.images[:1] if path in headers]
     if not first:
         return []
-    most = most_stored_like([headers[path].affine for path in first])
+    most = most_stored_like([case.affine for case in beside] or [headers[path].affine for path in first])
     others = [path for path in first if not is_stored_like(headers[path].affine, most)]
     if not others:
         return []
@@ -222,12 +226,18 @@ def _labelled_slices(path: Path, found: Found, axis: int) -> tuple[int, ...]:
     return tuple(np.flatnonzero((labels != IGNORE).any(axis=inplane)).tolist())
 
 
-def _same_images(found: Found, sources: dict[Path, Source], sides: dict[str, Split]) -> list[Problem]:
-    """One problem a group of images that are the same bytes under several cases."""
+def _same_images(
+    found: Found, sources: dict[Path, Source], sides: dict[str, Split], beside: Sequence[Case]
+) -> list[Problem]:
+    """One problem a group of images that are the same bytes under several cases, those only ``beside`` left out."""
     groups: dict[str, dict[str, Path]] = defaultdict(dict)
     for case in found.cases:
         for path in (path for path in case.images if path in sources):
             groups[sources[path].sha256].setdefault(case.id, path)
+    for source, known in ((source, case.id) for case in beside for source in case.images):
+        if source.sha256 in groups:
+            groups[source.sha256].setdefault(known, source.path)
+    sides = {case.id: case.split for case in beside} | sides
     problems = []
     for files in groups.values():
         if len(files) > 1:

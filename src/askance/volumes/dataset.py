@@ -46,13 +46,15 @@ def study_cases(
     axis: str | None = None,
     division: Division = WHAT_THE_DATA_SAYS,
     seed: int = 0,
+    beside: Sequence[Case] = (),
     progress: Progress | None = None,
 ) -> tuple[list[Case], int]:
     """The cases of a data set, by id, and the file axis to slice along (``axis``: a number, a plane, None: coarsest).
 
     Every file is read and hashed. An image that stands byte for byte under two cases is only warned of: published sets
     hold some (ACDC's patient074 and patient076), and their splits are what others compare with. ``seed`` draws the test
-    patients where neither the user nor the data set names them. ``progress`` is told (cases done, cases).
+    patients where neither the user nor the data set names them. What a study has already, ``beside``, is compared with, too.
+    ``progress`` is told (cases done, cases).
 
     Raises:
         UsageError: ``axis`` or ``division`` cannot be understood.
@@ -60,7 +62,7 @@ def study_cases(
         DataError: there are problems; up to ten are listed. Of the kind's own class where all are of one kind.
     """
     require_clear_patients(found, division)
-    examination = examine(found, axis=axis, division=division, progress=progress)
+    examination = examine(found, axis=axis, division=division, beside=beside, progress=progress)
     repeats = [problem for problem in examination.problems if problem.is_warning]
     if len(repeats) < len(examination.problems):
         raise _one_error(found, [problem for problem in examination.problems if problem not in repeats])

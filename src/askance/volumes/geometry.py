@@ -159,6 +159,11 @@ class Grid:
         beyond: NDArray[np.float32] = np.float32(outside) * (1 - resampling.coverage(rows, columns))
         return resampling.resample(values, rows, columns) + beyond
 
+    def share_outside(self, case: HasGeometry) -> float:
+        """Share of the pixels of the slices of ``case`` that the grid does not reach."""
+        reach = zip(inplane(self.axis), self.size, self.spacing_mm)
+        return 1 - math.prod(min(1.0, size * mm / (case.shape[k] * case.spacing_mm[k])) for k, size, mm in reach)
+
     def _matrices_to(self, shape: tuple[int, ...], spacing_mm: Pair) -> resampling.Matrices:
         return (
             resampling.matrix(shape[0], spacing_mm[0], self.size[0], self.spacing_mm[0]),
