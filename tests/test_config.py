@@ -22,6 +22,7 @@ SOUND = {
         ({"training": 3}, "training: wanted a table, as training.NAME = VALUE (found 3)"),
         ({"training": {"batch": 0}}, "training.batch: "),
         ({"classes": ["background", "wall", "wall"]}, "wanted each name once"),
+        ({"classes": [str(number) for number in range(256)]}, "holds 256 names; wanted at most 255"),
     ],
 )
 def test_every_wrong_setting_is_told_by_its_name_with_what_to_do(wrong, words):

@@ -23,6 +23,8 @@ else:
     import tomli as tomllib
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+#: Class ids are bytes, and 255 stands for what nobody labelled.
+MOST_CLASSES = 255
 Preset = Literal["askance", "paper"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
@@ -188,6 +190,8 @@ class StudyConfig(_Section):
     def _foreground(self) -> StudyConfig:
         if len(self.classes) < 2:
             raise ValueError(f"classes holds {list(self.classes)}; wanted background and at least one more")
+        if len(self.classes) > MOST_CLASSES:
+            raise ValueError(f"classes holds {len(self.classes)} names; wanted at most {MOST_CLASSES}: join or drop some")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes holds {list(self.classes)}; wanted each name once")
         return self

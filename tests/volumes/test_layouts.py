@@ -270,6 +270,14 @@ def test_classes_that_cannot_be_counted_are_asked_for(tmp_path):
         find_dataset(tmp_path)
 
 
+def test_more_classes_than_a_byte_tells_apart_are_refused(tmp_path):
+    make_nnunet(tmp_path, labels={"background": 0, **{f"part {number}": number for number in range(1, 256)}})
+    with pytest.raises(LabelError, match="has 256 classes; wanted at most 255"):
+        find_dataset(tmp_path)
+    make_nnunet(tmp_path, labels={"background": 0, **{f"part {number}": number for number in range(1, 255)}, "ignore": 255})
+    assert len(find_dataset(tmp_path).classes) == 255
+
+
 def test_an_unreadable_label_does_not_keep_the_classes_from_being_counted(tmp_path):
     write_image(tmp_path / "images" / "a.nii")
     write_label(tmp_path / "labels" / "a.nii", (0, 1))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from askance.config import MOST_CLASSES
 from askance.errors import AskanceError, DataError, FormatError, LabelError, SplitError, UsageError
 from askance.records import Split
 from askance.volumes.files import SUFFIXES, read_labels, stem_of
@@ -44,8 +45,8 @@ def find_dataset(
     that fold (0) of nnU-Net's splits_final.json.
 
     Raises:
-        DataError: no known layout, or one that cannot be understood. What is wrong with single files is not raised
-            but found by ``check_dataset``.
+        DataError: no known layout, one that cannot be understood, or more than 255 classes. What is wrong with single files
+            is not raised but found by ``check_dataset``.
         UsageError: ``classes`` for a layout that names its own, ``labels`` without ``images``, or an unknown fold.
     """
     if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
@@ -60,6 +61,11 @@ def find_dataset(
     )
     if not found.cases and not found.problems:
         raise DataError(f"{folder}: holds no volume; wanted files that end in {', '.join(SUFFIXES)}")
+    if len(found.classes) > MOST_CLASSES:
+        raise LabelError(
+            f"{folder}: has {len(found.classes)} classes; wanted at most {MOST_CLASSES}, background among them; join or "
+            f"drop some in its labels"
+        )
     return _with_tables(found, folder, fold)
 
 
