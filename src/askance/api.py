@@ -112,7 +112,7 @@ def train(study: Study, watcher: Watcher | None = None) -> CycleRecord:
     with study.store.lock():
         turn, store = Turn(study, watcher or Unwatched()), study.store
         queries, model = store.queries(), store.latest_model()
-        query = queries[-1] if queries else turn.ask_base()
+        query = turn.ask_base() if model is None or not queries else queries[-1]
         if model is not None and query.cycle <= model.cycle and any(one.number == model.cycle for one in store.cycles()):
             raise UsageError(f"{store.folder}: nothing was asked since {model.id}; run `askance query` first")
         if model is not None and query.cycle > model.cycle:

@@ -27,7 +27,7 @@ from askance.report.tables import budget_table
 from askance.store.answers import Answer
 from askance.volumes.layouts import find_dataset
 from askance.volumes.patients import Division
-from made_studies import answer, truth_of, write_dataset, write_volume
+from made_studies import TEST, answer, truth_of, write_dataset, write_volume
 
 SETTINGS: dict[str, Any] = {
     "expert": "simulated",
@@ -403,6 +403,26 @@ def test_a_skipped_slice_may_be_pseudo_labelled_in_a_later_cycle(make_study: Cal
         api.run(study)
         last = study.store.label_set(study.store.models()[-1].label_set).entries
         assert query.slice_ids[0] in {entry.slice_id for entry in last if entry.kind == "pseudo"}
+
+
+@pytest.mark.parametrize("start", ["spread", "slices"])
+def test_where_all_of_the_base_is_set_aside_others_are_asked(start: str, tmp_path: Path) -> None:
+    named = {"start": start, "slices": ["p1/2/0", "p1/2/1"] if start == "slices" else []}
+    settings = {**SETTINGS, "expert": "human", "budget": {"base": 2, "total": 5, "cycles": 1, **named}}
+    found = find_dataset(write_dataset(tmp_path / "dataset", labelled=TEST))
+    with api.init(tmp_path / "study", found, settings=settings) as study:
+        with pytest.raises(WaitingForExpert):
+            api.run(study)
+        first = [row["slice"] for row in api.query(study)]
+        for one in first:
+            study.store.set_aside(one, "unreadable", "motion", "anna")
+        with pytest.raises(WaitingForExpert, match="2 of 4 slices wait"):
+            api.train(study)
+        asked = [row["slice"] for row in api.query(study)]
+        assert (asked[:2], len(set(asked))) == (first, 4)
+        answer(study, asked[2:3])
+        study.store.set_aside(asked[3], "skipped", "no idea", "anna")
+        assert api.train(study)["labelled_slices"] == 1
 
 
 def test_new_cases_of_a_known_patient_keep_to_their_side(tmp_path: Path) -> None:

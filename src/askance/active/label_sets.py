@@ -35,12 +35,7 @@ def label_entries(study: Study, cycle: int) -> list[LabelEntry]:
     Raises:
         UsageError: nothing is labelled.
     """
-    unassisted = study.validation_ids()
-    true = [
-        LabelEntry(one.slice_id, "annotation", 1.0, version=one.version)
-        for one in study.answers()
-        if one.slice_id not in unassisted and study.store.case(parse_slice_id(one.slice_id)[0]).split == "learn"
-    ]
+    true = [LabelEntry(one.slice_id, "annotation", 1.0, version=one.version) for one in study.learnt_from()]
     if not true:
         raise UsageError(f"{study.store.folder}: no slice of learn is labelled yet; answer the base first (`askance query`)")
     taken = {entry.slice_id for entry in true}

@@ -12,7 +12,7 @@ from askance.active.measures import given
 from askance.active.study import Study, by_case
 from askance.config import BudgetConfig
 from askance.errors import UsageError
-from askance.records import IGNORE, Asked, Prediction, Query, slice_id
+from askance.records import IGNORE, SET_ASIDE, Asked, Prediction, Query, slice_id
 
 _QUERY_STREAM = 7  # keeps this file's random numbers apart from those of training with the same seed
 
@@ -20,12 +20,14 @@ _QUERY_STREAM = 7  # keeps this file's random numbers apart from those of traini
 def ask_base(study: Study) -> Query:
     """The base, cycle 0: what is labelled before there is a model, less what came labelled; stored.
 
+    Where all of it was skipped or found unreadable, as many others are asked beside it.
+
     Raises:
         UsageError: nothing to learn from would come of it.
     """
     known = study.store.query(0)
     if known is not None:
-        return known
+        return _with_others(study, known) if _leads_nowhere(study, known) else known
     config, rng = study.config, np.random.default_rng((study.config.seed, _QUERY_STREAM, 0))
     pool = study.pool()
     learn = study.store.slices("learn")
@@ -46,6 +48,35 @@ def ask_base(study: Study) -> Query:
     query = Query(0, config.budget.start, tuple(asked))
     study.store.save_query(query)
     return query
+
+
+def _leads_nowhere(study: Study, base: Query) -> bool:
+    """Whether nobody could answer any slice of the base, and nothing else is labelled to learn from."""
+    states = study.store.states()
+    answerable = [one for one in base.asked if one.role == "train" and states[one.slice_id] not in SET_ASIDE]
+    return not answerable and not study.learnt_from()
+
+
+def _with_others(study: Study, base: Query) -> Query:
+    """The base with other slices of the pool, in place of those that were set aside: by its start, if that draws.
+
+    Raises:
+        UsageError: the pool is empty, or the budget too small.
+    """
+    budget, pool = study.config.budget, study.pool()
+    total, labelled = len(study.store.slices("learn")), int(study.store.budget()["labelled"])
+    if not pool:
+        raise UsageError(
+            f"{study.store.folder}: every slice of the base was skipped or is unreadable, and no other is left to ask; open "
+            f"one again from your answers on the page (`askance serve`), or `askance add` cases"
+        )
+    start = "spread" if budget.patients or budget.start == "slices" else budget.start
+    rng = np.random.default_rng((study.config.seed, _QUERY_STREAM, 0, len(base.asked)))
+    ids = STARTS[start](pool, max(1, budget.count(budget.base, total)), budget, rng)
+    require_room(budget, total, labelled, len(ids))
+    reason = f"base: {start}, since all that was asked before was set aside"
+    study.store.extend_query(0, [Asked(one, 1 - place / len(ids), reason) for place, one in enumerate(ids)])
+    return study.store.query(0) or base
 
 
 def ask(study: Study, cycle: int, model: str | None) -> Query:

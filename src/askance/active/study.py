@@ -110,6 +110,11 @@ class Study:
         states = self.store.states()
         return [one for one in self.store.annotations() if states.get(one.slice_id) not in SET_ASIDE]
 
+    def learnt_from(self) -> list[Annotation]:
+        """Of the answers those that trainings learn from, S_true: of learn's slices, but not of those to measure by."""
+        unassisted, learn = self.validation_ids(), {case.id for case in self.store.cases("learn")}
+        return [one for one in self.answers() if one.slice_id not in unassisted and parse_slice_id(one.slice_id)[0] in learn]
+
     def pool(self) -> list[Slice]:
         """The slices of learn that carry no expert label now and may be asked."""
         return self.store.slices("learn", {"pool"})

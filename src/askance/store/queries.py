@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,12 +44,7 @@ def save(connection: sa.Connection, query: Query) -> None:
                 f"{stored[0].acquisition}); a query is never replaced: ask in the next cycle"
             )
         return
-    twice = [slice_id for slice_id, count in Counter(query.slice_ids).items() if count > 1]
-    if twice:
-        raise StudyError(f"query of cycle {query.cycle}: slice {twice[0]!r} is listed twice; list each slice once")
-    for slice_id, state in slices.states_of(connection, query.slice_ids).items():
-        if state != "pool":
-            raise StudyError(f"query of cycle {query.cycle}: slice {slice_id!r} is {state}; only the pool is asked")
+    _require_pool(connection, query.cycle, query.slice_ids)
     connection.execute(
         sa.insert(schema.queries),
         {"cycle": query.cycle, "acquisition": query.acquisition, "model": query.model, "created_at": utc_now()},
@@ -56,6 +52,28 @@ def save(connection: sa.Connection, query: Query) -> None:
     if lines:
         connection.execute(sa.insert(schema.asked), lines)
         slices.advance(connection, query.slice_ids, "queried")
+
+
+def extend(connection: sa.Connection, cycle: int, more: Sequence[Asked]) -> None:
+    """Ask ``more`` slices of the pool in ``cycle``, after those that its query has.
+
+    Raises:
+        StudyError: a slice is not in the pool, unknown, or listed twice.
+    """
+    ids = [one.slice_id for one in more]
+    _require_pool(connection, cycle, ids)
+    behind = sum(len(query.asked) for query in load(connection, cycle))
+    connection.execute(sa.insert(schema.asked), [_line(cycle, behind + place, one) for place, one in enumerate(more)])
+    slices.advance(connection, ids, "queried")
+
+
+def _require_pool(connection: sa.Connection, cycle: int, slice_ids: Sequence[str]) -> None:
+    twice = [slice_id for slice_id, count in Counter(slice_ids).items() if count > 1]
+    if twice:
+        raise StudyError(f"query of cycle {cycle}: slice {twice[0]!r} is listed twice; list each slice once")
+    for slice_id, state in slices.states_of(connection, slice_ids).items():
+        if state != "pool":
+            raise StudyError(f"query of cycle {cycle}: slice {slice_id!r} is {state}; only the pool is asked")
 
 
 def _line(cycle: int, place: int, asked: Asked) -> dict[str, Any]:

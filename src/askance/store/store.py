@@ -20,6 +20,7 @@ from askance.config import StudyConfig
 from askance.errors import StudyError
 from askance.records import (
     Annotation,
+    Asked,
     Case,
     Cycle,
     Effort,
@@ -175,6 +176,14 @@ class Store:
             StudyError: the cycle has another query, or a slice is not in the pool or listed twice.
         """
         self._database.write(queries.save, query)
+
+    def extend_query(self, cycle: int, more: Sequence[Asked]) -> None:
+        """Ask ``more`` slices of the pool in ``cycle`` beside those that its query has, all or none.
+
+        Raises:
+            StudyError: a slice is not in the pool or listed twice.
+        """
+        self._database.write(queries.extend, cycle, more)
 
     def query(self, cycle: int) -> Query | None:
         """The query of ``cycle``; None if there is none."""
