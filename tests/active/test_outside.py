@@ -12,7 +12,7 @@ from askance.active.measuring import at_file_resolution
 from askance.active.outside import predict_files
 from askance.active.ranking import predict_case
 from askance.active.study import Study
-from askance.errors import FormatError, GeometryError, UsageError
+from askance.errors import DataError, FormatError, GeometryError, UsageError
 from made_studies import AFFINE, SHAPE, advance, make_study, read_volume, truth_of, write_dataset, write_volume
 
 
@@ -152,6 +152,20 @@ def test_a_spoilt_file_is_named_and_nothing_is_left(model, scan, tmp_path):
     with pytest.raises(FormatError, match=r"cut\.nii\.gz"):
         predict_files(model, [scan, tmp_path / "cut.nii.gz"], tmp_path / "out")
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+def test_files_that_cannot_be_used_are_all_told_before_any_case_is_labelled(model, scan, tmp_path):
+    write_volume(tmp_path / "flat.nii.gz", np.full(SHAPE, 7, np.int16))
+    write_volume(tmp_path / "holes.nii.gz", np.full(SHAPE, np.nan, np.float32))
+    told = []
+    with pytest.raises(DataError, match=r"(?s)2 of 3 cases.*flat\.nii\.gz: empty.*holes\.nii\.gz: found .* NaN"):
+        predict_files(
+            model,
+            [scan, tmp_path / "flat.nii.gz", tmp_path / "holes.nii.gz"],
+            tmp_path / "out",
+            lambda *step: told.append(step),
+        )
+    assert told == []
 
 
 def test_misuse_is_told_in_one_line(model, scan, tmp_path):

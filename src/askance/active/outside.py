@@ -24,12 +24,12 @@ from askance.active.ranking import Judge, describe
 from askance.active.study import apart_in, extent_on, load_predictor
 from askance.active.viewers import whereabouts
 from askance.config import StudyConfig
-from askance.errors import UsageError
+from askance.errors import DataError, UsageError
 from askance.learning.outcome import Outcome
 from askance.learning.prediction import Predictor
 from askance.records import Affine, Case, Prediction, parse_slice_id, slice_id
 from askance.volumes.cache import SliceCache
-from askance.volumes.files import hash_file, read_header, require_same_geometry, stem_of, write_labels_like
+from askance.volumes.files import check_image, hash_file, read_header, require_same_geometry, stem_of, write_labels_like
 from askance.volumes.geometry import Grid, inplane, inplane_spacing, is_stored_like, orientation_code, stitch
 
 _log = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ def predict_files(
     ``scores.csv`` has a score a slice, ``to_check.csv`` those below ``threshold`` (None: the model's own for
     pseudo-labels), worst first, each with the reason. Files are channels CASE_0000, CASE_0001 of a case where the model
     wants several. Pixels beyond the model's working grid are background; the tables' ``outside_grid`` gives their share.
+    Every voxel is read before the first case is labelled: no file that cannot be used costs the others their labels.
 
     Raises:
-        FormatError: no model there, one without its settings, or a file that cannot be read; GeometryError: channels that
-            do not fit each other.
+        FormatError: no model there, one without its settings, or a file that cannot be read or is empty; GeometryError:
+            channels that do not fit each other. DataError: several such files.
         UsageError: files that are no cases of the model's channels, ``out`` is not empty, or a wrong threshold.
         StudyError: ``out`` cannot be written.
     """
@@ -68,10 +69,11 @@ def predict_files(
     limit = config.pseudo.threshold if threshold is None else threshold
     if not 0 <= limit <= 1:
         raise UsageError(f"the threshold is {limit}; wanted a score from 0 to 1")
-    cases = [_case(name, paths) for name, paths in _grouped(files, len(config.channels)).items()]
-    _warn_of_turned(cases, stored_like)
+    grouped = _grouped(files, len(config.channels))
     grid, results = Grid.from_config(config.grid), []
     with made_whole(out) as draft:
+        cases = _checked(grouped)
+        _warn_of_turned(cases, stored_like)
         for done, case in enumerate(cases, start=1):
             outcome = _outcome(predictor, config, case)
             write_labels_like(draft / _labels_name(case), _labels(grid, outcome, case), case.images[0].path)
@@ -137,6 +139,28 @@ def _grouped(files: Sequence[Path], channels: int) -> dict[str, tuple[Path, ...]
         if sorted(found) != list(range(channels)):
             raise UsageError(f"case {case}: found channels {sorted(found)}; wanted {list(range(channels))}, a file each")
     return {case: tuple(found[channel] for channel in range(channels)) for case, found in numbered.items()}
+
+
+def _checked(grouped: Mapping[str, Sequence[Path]]) -> list[Case]:
+    """The cases, every voxel of them read; all that cannot be used are told at once."""
+    looked_at = [_case_or_fault(name, paths) for name, paths in grouped.items()]
+    faults = [one for one in looked_at if isinstance(one, DataError)]
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        told = "\n".join(f"  {fault}" for fault in faults)
+        raise DataError(f"{len(faults)} of {len(grouped)} cases cannot be labelled, and none was:\n{told}")
+    return [one for one in looked_at if isinstance(one, Case)]
+
+
+def _case_or_fault(name: str, paths: Sequence[Path]) -> Case | DataError:
+    try:
+        case = _case(name, paths)
+        for path in paths:
+            check_image(path)
+    except DataError as error:
+        return error
+    return case
 
 
 def _case(name: str, paths: Sequence[Path]) -> Case:
