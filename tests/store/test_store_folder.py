@@ -162,6 +162,17 @@ def test_what_a_trained_model_hangs_on_cannot_be_changed_by_hand(store: Store, k
     Store.open(store.folder).close()
 
 
+def test_fewer_classes_than_were_labelled_are_told_before_there_is_a_model(store: Store) -> None:
+    store.save_query(query(["c1/2/0"]))
+    saved = store.save_answer("c1/2/0", labels(0), "simulated")
+    path = store.folder / "study.toml"
+    path.write_text(path.read_text().replace('    "b",\n', ""))
+    with Store.open(store.folder) as again:
+        assert again.config.classes == ("rest", "a")
+        with pytest.raises(StudyError, match=r"study.toml names 2 classes, but slice 'c1/2/0' is labelled with class 2"):
+            again.read_annotation(saved)
+
+
 def test_broken_settings_are_told_by_their_path(store: Store) -> None:
     (store.folder / "study.toml").write_text("name = ")
     with pytest.raises(ConfigError, match=r"study\.toml"):

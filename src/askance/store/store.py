@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from askance.config import StudyConfig
 from askance.errors import StudyError
 from askance.records import (
+    IGNORE,
     Annotation,
     Asked,
     Case,
@@ -238,8 +239,19 @@ class Store:
         return next((one for one in found if version in (None, one.version)), None)
 
     def read_annotation(self, annotation: Annotation) -> NDArray[np.uint8]:
-        """Its labels, uint8 (h, w) in the file's in-plane shape; StudyError if the file is gone or was changed."""
-        return arrays.read(self.folder / annotation.path, annotation.sha256, "labels")
+        """Its labels, uint8 (h, w) in the file's in-plane shape.
+
+        Raises:
+            StudyError: the file is gone or was changed, or study.toml names fewer classes than it holds.
+        """
+        labels: NDArray[np.uint8] = arrays.read(self.folder / annotation.path, annotation.sha256, "labels")
+        highest, classes = int(labels.max(initial=0, where=labels != IGNORE)), len(self.config.classes)
+        if highest >= classes:
+            raise StudyError(
+                f"{self.folder}: {study_toml.NAME} names {classes} classes, but slice {annotation.slice_id!r} is labelled "
+                f"with class {highest}; put the classes back, or make a new study"
+            )
+        return labels
 
     # Label sets and models
 
