@@ -438,6 +438,12 @@ def test_a_folder_of_another_query_or_none_is_refused(asking_study, folder, tmp_
         read_answers(asking_study, folder, "anna")
 
 
+def test_a_folder_is_taken_after_the_study_was_renamed(asking_study, folder):
+    asking_study.store.save_config(asking_study.config.model_copy(update={"name": "another name"}))
+    mark(folder, "skip")
+    assert read_answers(asking_study, folder, "anna").skipped == (rows_of(folder)[0]["slice_id"],)
+
+
 def test_an_answer_needs_an_author(asking_study, folder):
     mark(folder, "skip")
     with pytest.raises(UsageError, match="author"):

@@ -144,10 +144,10 @@ def _write_texts(study: Study, query: Query, slice_ids: Sequence[str], draft: Pa
 
 
 def _identity(study: Study, query: Query) -> str:
-    """A query known by what was asked, of which images, and by whose weights."""
+    """A query known by what was asked, of which images, and by whose weights; the study's name may change."""
     images = {case: [source.sha256 for source in study.store.case(case).images] for case in by_case(query.slice_ids)}
     weights = study.store.model(query.model).weights_sha256 if query.model else None
-    content = json.dumps([study.config.name, query.cycle, query.slice_ids, images, weights])
+    content = json.dumps([query.cycle, query.slice_ids, images, weights])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
