@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from browsing import Visitor, chromium
 from playwright.sync_api import Browser
-from served import Served, link_of, serving
+from served import Served, link_of, serving, set_settings
 
 from askance.active.study import Study
 from askance.records import parse_slice_id
@@ -254,6 +254,32 @@ def test_a_reviewer_accepts_and_corrects(browser: Browser, asking_study: Study) 
         assert {store.state(one) for one in (first, second)} == {"accepted"}
         assert [one.kind for one in store.desk.reviews()] == ["accepted", "corrected"]
         assert [one.author for one in store.desk.versions(second)] == ["anna", "rita"]
+
+
+def test_a_reviewer_who_accepts_never_loses_a_correction(browser: Browser, asking_study: Study) -> None:
+    folder = asking_study.store.folder
+    set_settings(folder, review="true")
+    asking_study.store.close()
+    with serving(folder) as served:
+        anna = Visitor(browser, link_of(served, "anna"))
+        slice_id = anna.ready()
+        anna.page.keyboard.press("a")
+        anna.next_after(slice_id)
+        rita = Visitor(browser, link_of(served, "rita", "reviewer"))
+        rita.until("Boolean(window.askance?.me)")
+        rita.page.click("#mode-review")
+        assert rita.ready() == slice_id
+        rita.page.keyboard.press("1")
+        rita.stroke((4, 28), (16, 28))
+        rita.told("window.askance.reload()")  # what is shown of it from now on is the draft
+        rita.page.keyboard.press("a")
+        rita.until("document.getElementById('hint').textContent.includes('You drew on this slice')", 10)
+        assert rita.told("window.askance.slice") == slice_id
+        rita.page.keyboard.press("Control+z")
+        rita.page.keyboard.press("a")
+        rita.until("document.getElementById('notice').textContent.includes('nothing to review')", 10)
+    with Store.open(folder) as store:
+        assert [one.kind for one in store.desk.reviews()] == ["accepted"]
 
 
 def test_without_a_built_page_the_server_says_what_is_missing() -> None:

@@ -320,6 +320,22 @@ def test_a_held_key_hands_in_one_slice_and_answers_no_question(anna: Visitor, se
         assert store.annotation(second) is None
 
 
+def test_accepting_never_drops_what_was_drawn_on_the_slice_itself(anna: Visitor, served: Served) -> None:
+    slice_id = str(anna.told("window.askance.slice"))
+    clear(anna)
+    disc(anna, 7)
+    anna.press("a")
+    anna.page.wait_for_timeout(300)
+    assert "You drew on this slice: submit with Enter, or undo" in hint(anna)
+    assert anna.told("window.askance.slice") == slice_id
+    anna.press("Control+z", "Control+z", "a")
+    anna.next_after(slice_id)
+    with Store.open(served.folder) as store:
+        (saved,) = store.desk.versions(slice_id)
+        assert saved.effort is not None
+        assert saved.effort.changed_voxels == 0
+
+
 def test_accepting_never_drops_what_was_drawn_on_a_neighbour(anna: Visitor, served: Served) -> None:
     slice_id = anna.told("window.askance.slice")
     case, axis, _ = parse_slice_id(slice_id)

@@ -37,6 +37,12 @@ export class Handing {
     return source !== 'draft' && this.page.viewer.isPlaneOf(place, sections.labels)
   }
 
+  /** Whether the slice in question was drawn on and is something else now than what accepting would store. */
+  isDrawnOver() {
+    const { seen, viewer, touched, began } = this.page
+    return touched.has(seen.header.index) && viewer.plane(viewer.place).some((label, k) => label !== began[k])
+  }
+
   /** Whether what was drawn beyond the slab is at hand, as handing in ends the draft; loading it is tried once more. */
   async isAllLoaded() {
     const { page } = this
@@ -76,8 +82,10 @@ export class Handing {
     if (page.isDrawnBeyond() && !(await this.isAllLoaded())) return
     const beside = this.beside(this.planes())
     if (beside) return page.hint(`You also drew on ${beside}, which accepting would drop: submit with Enter instead.`)
-    if (page.purpose === 'review') return this.handIn(() => post('review/accept', { slice }))
-    if (!page.seen.sections.proposal) return page.hint('This slice comes without a proposal: draw it.')
+    const isReview = page.purpose === 'review'
+    if (!isReview && !page.seen.sections.proposal) return page.hint('This slice comes without a proposal: draw it.')
+    if (this.isDrawnOver()) return page.hint('You drew on this slice: submit with Enter, or undo.')
+    if (isReview) return this.handIn(() => post('review/accept', { slice }))
     const plane = page.seen.sections.proposal.slice()
     await this.handIn(() => post('accept_proposal', { slice }), new Map([[page.seen.header.index, plane]]))
   }

@@ -96,7 +96,7 @@ class Page {
     for (const [index, plane] of mine) if (this.placeOf(index) !== undefined) this.viewer.setPlane(this.placeOf(index), plane)
     this.viewer.refresh()
     this.touched = new Set(this.mode === 'settle' ? [] : [...mine.keys(), ...(header.drafts ?? [])])
-    this.began = this.purpose === 'review' || !sections.proposal ? this.viewer.plane(this.viewer.place) : sections.proposal
+    this.began = sections.answer ?? sections.proposal ?? this.viewer.plane(this.viewer.place)
     this.showSaved(this.touched.size ? 'saved' : 'nothing')
     showWhy(header)
     const state = header.state === 'leased' ? 'in your hands' : (header.state ?? '').replace('_', ' ')

@@ -132,6 +132,7 @@ class Views:
         first, count = self._range(place, reach)
         known = self._known(place, seen, range(first, first + count))
         draft = {index: plane for index, plane in self._draft(place, seen).items() if _is_drawn(place, index, plane, known)}
+        answer = known.get(place.index) if _reviews(seen) else None
         known |= {index: (plane, "draft") for index, plane in draft.items() if first <= index < first + count}
         image = place.display.to_volume(self._cache.planes(place.case)[first : first + count, channel])
         header = self._header(place, seen, first, count, known) | {"drafts": sorted(draft)}
@@ -140,12 +141,14 @@ class Views:
         for index, (plane, _) in known.items():
             labels[index - first] = plane
         sections["labels"] = place.display.to_volume(labels).tobytes(order="F")
+        if answer is not None:
+            sections["answer"] = place.display.to_plane(answer[0]).tobytes(order="F")
         return pack(header, sections | self._opinion(place, seen))
 
     def _draft(self, place: Place, seen: Seen) -> dict[int, NDArray[np.uint8]]:
         """What this person has drawn, whether or not the lease lapsed; in a review, since the answer that is reviewed."""
-        desk, reviews = self._store.desk, seen.lease is not None and seen.lease.purpose == "review"
-        answer = self._store.annotation(place.slice_id) if reviews else None
+        desk = self._store.desk
+        answer = self._store.annotation(place.slice_id) if _reviews(seen) else None
         since = None
         if answer is not None:  # it may have been stated again since, word for word
             same = [
@@ -226,6 +229,11 @@ class Views:
             while len(self._predictions) > _KEPT_PREDICTIONS:
                 self._predictions.popitem(last=False)
         return made
+
+
+def _reviews(seen: Seen) -> bool:
+    """Whether it is seen to be reviewed: it has an answer, and a view says which, whatever the reviewer drew on it."""
+    return seen.lease is not None and seen.lease.purpose == "review"
 
 
 def _is_drawn(
