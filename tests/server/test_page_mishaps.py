@@ -126,6 +126,33 @@ def test_what_is_drawn_while_the_whole_volume_loads_stays_and_it_is_loaded_once(
     assert len(waiting) == 1
 
 
+def test_a_stroke_and_a_polygon_under_way_outlast_the_rest_of_the_volume(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    anna.page.route("**/api/view?*", lambda one: one.continue_(url=one.request.url.replace("reach=4", "reach=0")))
+    anna.page.reload()
+    anna.ready()
+    anna.told("(() => { window.askance.drawing.change('wipe', (plane) => plane.fill(0)); window.askance.setSize(1) })()")
+    anna.press("b", "1")
+    anna.page.mouse.move(*anna.where((4, 12)))
+    anna.page.mouse.down()
+    anna.page.mouse.move(*anna.where((8, 12)), steps=3)
+    anna.told("void window.askance.loadWhole()")
+    anna.page.wait_for_timeout(1500)
+    anna.page.mouse.move(*anna.where((12, 12)), steps=3)
+    anna.page.mouse.up()
+    anna.until("window.askance.viewer.depth > 1")
+    anna.until("!window.askance.loading")
+    assert set(anna.labels()[12].nonzero()[0].tolist()) == set(range(4, 13))
+    anna.press("g")
+    anna.click((4, 20))
+    anna.click((9, 20))
+    anna.told("window.askance.reload()")
+    anna.click((9, 25))
+    anna.press("Enter")
+    assert anna.labels()[21, 8] == 1
+    assert anna.complaints == []
+
+
 def test_where_more_of_the_volume_cannot_be_had_the_slab_stays(browser: Browser, served: Served) -> None:
     anna = Visitor(browser, link_of(served, "anna"))
     anna.ready()

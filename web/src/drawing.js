@@ -25,6 +25,7 @@ export class Drawing {
     this.enabled = false
     this.isPenSeen = false
     this.isDoubtShown = false
+    this.waiting = [] // to be told when a stroke is over
     this.clear()
     layer.addEventListener('pointerdown', (event) => this.down(event))
     layer.addEventListener('pointermove', (event) => this.move(event))
@@ -43,6 +44,7 @@ export class Drawing {
     this.past = []
     this.future = []
     this.points = []
+    this.pointsOn = null
     this.stroke = null
     this.cursor = null
     this.paintLayer()
@@ -84,6 +86,16 @@ export class Drawing {
     this.stroke = null
     this.viewer.setPlane(place, before)
     this.viewer.refresh()
+    this.rested()
+  }
+
+  /** Waits until no stroke is under way. */
+  async rest() {
+    while (this.stroke) await new Promise((resolve) => this.waiting.push(resolve))
+  }
+
+  rested() {
+    for (const resolve of this.waiting.splice(0)) resolve()
   }
 
   move(event) {
@@ -105,6 +117,7 @@ export class Drawing {
     this.stroke = null
     if (this.layer.hasPointerCapture(event.pointerId)) this.layer.releasePointerCapture(event.pointerId)
     this.finish([{ place, before, after: plane }])
+    this.rested()
   }
 
   strokeTo(at) {
@@ -190,10 +203,10 @@ export class Drawing {
     this.step(this.future, this.past, 'after')
   }
 
-  /** Undo and redo as they are, with places translated: for when another slab of the same volume is shown. */
+  /** Undo, redo and a polygon half drawn as they are, with places translated: for when another slab of the same volume is shown. */
   history(translate) {
     const translated = (steps) => steps.map((changes) => changes.map((one) => ({ ...one, place: translate(one.place) })))
-    return { past: translated(this.past), future: translated(this.future) }
+    return { past: translated(this.past), future: translated(this.future), points: this.points, pointsOn: translate(this.pointsOn) }
   }
 
   step(from, to, side) {

@@ -90,6 +90,7 @@ class Page {
     this.seen = seen
     this.isLost = false
     this.drawing.clear()
+    this.drawing.enabled = false // until there is what is drawn on
     await this.viewer.show(seen, keep)
     const [columns, rows] = this.viewer.planeShape
     const mine = this.mode === 'settle' ? new Map() : this.drafts.open(slice, columns * rows)
@@ -128,11 +129,12 @@ class Page {
   async reload(reach = this.reach) {
     if (!this.slice) return
     await this.drafts.flush()
-    const index = this.indexOf(this.viewer.current)
     const { slice, drawing } = this
     const seen = await view(slice, reach, this.channel)
+    await drawing.rest() // a stroke under way is of the slab that it began on
     if (slice !== this.slice) return
     this.reach = reach
+    const index = this.indexOf(this.viewer.current)
     const byIndex = drawing.history((place) => this.indexOf(place))
     const drawn = this.drafts.slice === slice && this.mode !== 'settle' ? this.drafts.planes : new Map()
     await this.show(slice, seen, true)
