@@ -113,6 +113,25 @@ def test_a_polygon_half_drawn_is_shortened_by_undo(anna: Visitor) -> None:
     assert anna.labels()[8, 12] == 1
 
 
+def test_a_polygon_is_painted_where_its_corners_were_set(anna: Visitor) -> None:
+    clear(anna)
+    asked = anna.told("window.askance.viewer.current")
+    anna.press("g", "1")
+    for corner in ((4, 4), (14, 4), (14, 14)):
+        anna.click(corner)
+    anna.press("ArrowUp")
+    beside = anna.plane()
+    anna.press("Enter")
+    assert anna.told("window.askance.viewer.current") == asked
+    assert anna.labels()[6, 12] == 1
+    for corner in ((4, 20), (9, 20)):
+        anna.click(corner)
+    anna.press("ArrowUp")
+    assert anna.plane() == beside
+    anna.click((9, 25))
+    assert len(anna.told("window.askance.drawing.points")) == 1, "a corner on another slice begins another polygon"
+
+
 def test_escape_drops_a_polygon_half_drawn_and_nothing_else(anna: Visitor) -> None:
     clear(anna)
     disc(anna, 5)

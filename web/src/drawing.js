@@ -128,7 +128,10 @@ export class Drawing {
     this.viewer.refresh()
   }
 
+  /** A corner; on another layer than the corners before it begins another polygon. */
   addPoint(at) {
+    if (this.pointsOn !== this.viewer.current) this.points = []
+    this.pointsOn = this.viewer.current
     this.points.push(at)
     this.paintLayer()
     this.changed([])
@@ -141,11 +144,16 @@ export class Drawing {
     this.changed([])
   }
 
+  /** Paint the polygon where its corners were set, whatever layer was looked at since. */
   closePolygon() {
-    const points = this.points
+    const { points } = this
+    if (!points.length) return
     this.points = []
-    if (points.length > 2) this.change('polygon', (plane, w, h) => paintPolygon(plane, w, h, points, this.label))
-    this.paintLayer()
+    if (points.length > 2) {
+      this.viewer.goTo(this.pointsOn)
+      this.change('polygon', (plane, w, h) => paintPolygon(plane, w, h, points, this.label))
+    }
+    this.changed([])
   }
 
   /** Change the plane on the screen as a whole. */
@@ -194,7 +202,8 @@ export class Drawing {
   undo() {
     if (this.points.length) {
       this.points.pop()
-      return this.paintLayer()
+      this.viewer.goTo(this.pointsOn)
+      return this.changed([])
     }
     this.step(this.past, this.future, 'before')
   }
@@ -286,8 +295,8 @@ export class Drawing {
   }
 
   paintPolygonSoFar(context) {
-    const points = (this.points ?? []).map((one) => this.viewer.pageAt(one)).filter(Boolean)
-    if (!points.length) return
+    if (!this.points.length || this.pointsOn !== this.viewer.current) return
+    const points = this.points.map((one) => this.viewer.pageAt(one)).filter(Boolean)
     context.beginPath()
     points.forEach(([x, y], k) => (k ? context.lineTo(x, y) : context.moveTo(x, y)))
     context.stroke()
