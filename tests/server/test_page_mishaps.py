@@ -97,6 +97,21 @@ def test_a_slice_that_cannot_be_shown_keeps_nobody_from_the_next(browser: Browse
         assert store.state(first) == "skipped"
 
 
+def test_one_refused_reply_leaves_a_page_that_can_go_on(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    first = anna.ready()
+    anna.page.route("**/api/next", lambda route: route.fulfill(status=500, json={"error": "the disk is full"}))
+    anna.press("a")
+    anna.until("document.getElementById('notice').textContent.includes('the disk is full')")
+    anna.page.unroute("**/api/next")
+    anna.page.get_by_role("button", name="Try again").click()
+    second = anna.next_after(first)
+    anna.page.route("**/api/me", lambda route: route.abort(), times=1)
+    anna.page.reload()
+    assert anna.ready() == second
+    assert anna.told("document.getElementById('banner').hidden")
+
+
 def test_what_is_drawn_while_the_whole_volume_loads_stays_and_it_is_loaded_once(browser: Browser, served: Served) -> None:
     anna = Visitor(browser, link_of(served, "anna"))
     anna.ready()

@@ -16,6 +16,7 @@ const REACH = 4
 const PROGRESS_MS = 5000
 const BUSY_MS = 1000
 const RENEW_MS = 20_000
+const RETRY_MS = 2000
 const HINT_MS = 5000
 
 class Page {
@@ -28,7 +29,7 @@ class Page {
     this.mode = 'work'
     this.ahead = null
     this.reach = REACH
-    this.me = await get('me')
+    this.me = await this.meet()
     this.classes = this.me.study.classes
     await this.viewer.start(this.classes)
     this.drafts = new Drafts(this.me.user, this.me.study.name, (state) => this.showSaved(state))
@@ -43,6 +44,21 @@ class Page {
     await this.next()
   }
 
+  /** Who is signed in; a server that does not answer, or not yet, is asked again. */
+  async meet() {
+    while (true) {
+      try {
+        const me = await get('me')
+        this.tell(null)
+        return me
+      } catch (error) {
+        if (error.kind !== 'offline' && !(error.status >= 500)) throw error
+        this.offline('The server does not answer. Trying again …')
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
   // Getting slices
 
   async next() {
@@ -53,8 +69,9 @@ class Page {
       if (told.kind === 'slice') await this.open(told)
       else this.nothing(told)
     } catch (error) {
-      if (told?.kind === 'slice' && isOfTheSlice(error)) this.unshown(told, error)
-      else this.fail(error, () => this.next())
+      if (!isOfTheSlice(error)) this.fail(error, () => this.next())
+      else if (told?.kind === 'slice') this.unshown(told, error)
+      else this.notice(`The next slice could not be had: ${error.message}`, [['Try again', () => this.next()]])
     }
   }
 
@@ -292,7 +309,7 @@ class Page {
     }
     if (error.kind === 'offline') {
       this.offline('The connection is lost. What is drawn is kept in this browser; trying again …')
-      if (again) setTimeout(again, 2000)
+      if (again) setTimeout(again, RETRY_MS)
     } else if (error.kind === 'signed-out') this.notice(`${error.message} Ask whoever runs the study for a new one.`)
     else if (error.kind === 'other_tab') this.notice('You went on with this slice in another tab. What was drawn here before that is saved.', [['Work here instead', () => this.workHere()]])
     else if (['lapsed', 'taken'].includes(error.kind)) {
@@ -320,7 +337,7 @@ class Page {
   }
 }
 
-/** Whether showing the slice failed, and neither the connection nor whose it is. */
+/** Whether getting or showing the slice failed, and neither the connection nor whose it is. */
 function isOfTheSlice(error) {
   return !(error instanceof Refused) || !['offline', 'signed-out', 'other_tab', 'lapsed', 'taken'].includes(error.kind)
 }
