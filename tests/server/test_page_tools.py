@@ -1,12 +1,13 @@
 """Every tool of the page with mouse and keys in a real Chromium: what it draws, and what is said where it cannot."""
 
+import struct
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from browsing import Visitor, chromium
-from playwright.sync_api import Browser
-from served import Served, link_of
+from playwright.sync_api import Browser, Route
+from served import Served, link_of, unpack
 
 from askance.records import parse_slice_id
 from askance.store.store import Store
@@ -254,6 +255,64 @@ def test_window_and_level_follow_keys_mouse_and_sliders_and_are_told(anna: Visit
     assert f"W {wide[1] - wide[0]:.0f}" in anna.page.inner_text("#looks")
     anna.press("0")
     assert anna.told("window.askance.viewer.window") == pytest.approx([low, high])
+
+
+def test_another_channel_has_its_own_window_and_comes_last_chosen_or_not_at_all(browser: Browser, served: Served) -> None:
+    anna = Visitor(browser, link_of(served, "anna"))
+    held: dict[str, Route] = {}
+
+    def give_two(route: Route) -> None:
+        told = route.fetch().json()
+        told["study"]["channels"] = ["T1", "T2", "T3"]
+        route.fulfill(json=told)
+
+    def give(route: Route) -> None:
+        channel = route.request.url[-1]
+        if channel == "0":
+            route.continue_()
+        else:
+            held[channel] = route
+
+    def answer(channel: str) -> None:
+        anna.until(lambda: channel in held)
+        route = held.pop(channel)
+        body = bytearray(route.fetch(url=route.request.url[:-1] + "0").body())
+        header, _ = unpack(bytes(body))
+        image = 8 + int.from_bytes(body[:4], "little") + header["sections"]["image"][0]
+        body[image + 124 : image + 132] = struct.pack("<ff", int(channel) * 1000, 0)  # white and black
+        route.fulfill(body=bytes(body))
+
+    def choose(channel: str) -> None:
+        anna.page.select_option("#channel", channel)
+
+    anna.page.route("**/api/me", give_two)
+    anna.page.route("**/api/view?*", give)
+    anna.page.reload()
+    slice_id = anna.ready()
+    anna.press("+", "Control+ArrowRight")
+    assert anna.page.input_value("#window") != "100"
+    choose("1")
+    anna.press("h")
+    assert anna.page.get_attribute("#hide", "aria-pressed") == "true", "keys are for the picture again"
+    answer("1")
+    anna.until("window.askance.viewer.channel === 1")
+    assert anna.told("window.askance.viewer.window") == [0, 1000]
+    assert anna.page.input_value("#window") == "100"
+    assert anna.told("window.askance.viewer.zoomed") > 1
+    choose("2")
+    choose("0")
+    anna.until("window.askance.viewer.channel === 0")
+    answer("2")
+    anna.page.wait_for_timeout(500)
+    assert anna.told("window.askance.viewer.channel") == 0, "the last one chosen, not the last to come"
+    choose("1")
+    anna.until(lambda: "1" in held)
+    held.pop("1").abort()
+    anna.until("document.getElementById('channel').value === '0'", 10)
+    anna.page.wait_for_timeout(100)
+    anna.press("h", "Control+ArrowRight", "a")
+    anna.next_after(slice_id)
+    assert anna.page.input_value("#window") == "100"
 
 
 def test_a_small_piece_apart_and_a_class_that_vanished_are_asked_about_before_submitting(

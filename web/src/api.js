@@ -89,7 +89,7 @@ export const post = (path, body = {}) => json(ask('POST', `/api/${path}`, { tab,
 export async function view(slice, reach, channel) {
   const more = reach === null ? { channel } : { reach, channel }
   const answer = await ask('GET', `/api/view?${query(slice, more)}`)
-  return unpack(await answer.arrayBuffer())
+  return { ...unpack(await answer.arrayBuffer()), channel }
 }
 
 export async function version(slice, number) {

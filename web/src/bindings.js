@@ -30,7 +30,10 @@ export function bindPage(page) {
   }
   for (const [id, deed] of Object.entries(deeds)) el(id).addEventListener('click', () => Promise.resolve(deed()).catch(fail))
   el('brush-size').addEventListener('input', () => page.setSize(Number(el('brush-size').value)))
-  el('channel').addEventListener('change', () => page.reload().catch(fail))
+  el('channel').addEventListener('change', () => {
+    el('layer').focus({ preventScroll: true }) // the next key is for the picture
+    page.setChannel(Number(el('channel').value)).catch(fail)
+  })
   document.addEventListener('click', backToDrawing)
   el('dialog').addEventListener('close', afterDialog)
   bindKeys(page)

@@ -29,6 +29,7 @@ class Page {
     this.mode = 'work'
     this.ahead = null
     this.reach = REACH
+    this.channel = 0
     this.me = await this.meet()
     this.classes = this.me.study.classes
     await this.viewer.start(this.classes)
@@ -109,6 +110,7 @@ class Page {
     this.drawing.clear()
     this.drawing.enabled = false // until there is what is drawn on
     await this.viewer.show(seen, keep)
+    this.looks.slidersFromWindow()
     const [columns, rows] = this.viewer.planeShape
     const mine = this.mode === 'settle' ? new Map() : this.drafts.open(slice, columns * rows)
     for (const [index, plane] of mine) if (this.placeOf(index) !== undefined) this.viewer.setPlane(this.placeOf(index), plane)
@@ -146,10 +148,10 @@ class Page {
   async reload(reach = this.reach) {
     if (!this.slice) return
     await this.drafts.flush()
-    const { slice, drawing } = this
-    const seen = await view(slice, reach, this.channel)
+    const { slice, drawing, channel } = this
+    const seen = await view(slice, reach, channel)
     await drawing.rest() // a stroke under way is of the slab that it began on
-    if (slice !== this.slice) return
+    if (slice !== this.slice || channel !== this.channel) return
     this.reach = reach
     const index = this.indexOf(this.viewer.current)
     const byIndex = drawing.history((place) => this.indexOf(place))
@@ -161,6 +163,20 @@ class Page {
     if (this.mode === 'settle') this.settling.look()
     this.redraw()
     this.looks.goTo(this.placeOf(index) ?? this.viewer.place)
+  }
+
+  /** Another channel of the same slice: the last that was chosen. Where it cannot be had the one on the screen stays chosen. */
+  async setChannel(channel) {
+    await this.loading
+    this.channel = channel
+    try {
+      await this.reload()
+    } catch (error) {
+      if (channel !== this.channel) return
+      this.channel = this.seen.channel
+      el('channel').value = this.channel
+      throw error
+    }
   }
 
   /** What was drawn here since the slice was opened is newer than what the server may have had of it. */
@@ -193,10 +209,6 @@ class Page {
   renew() { return renew(this) }
 
   // Drawing
-
-  get channel() {
-    return Number(el('channel').value || 0)
-  }
 
   indexOf(place) {
     return this.seen.header.planes.find((one) => one.place === place)?.index

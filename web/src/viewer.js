@@ -47,16 +47,17 @@ export class Viewer {
     this.niivue.setDrawColormap(lut)
   }
 
-  /** Show a view as wire.unpack gives it; `keep` leaves zoom and window as they are. */
-  async show({ header, sections }, keep = false) {
+  /** Show a view as api.view gives it; `keep` leaves the zoom as it is, and of the same channel the window. */
+  async show({ header, sections, channel }, keep = false) {
     const nv = this.niivue
-    const window = keep && this.axis === header.axis ? this.window : null
+    const window = keep && this.axis === header.axis && this.channel === channel ? this.window : null
     const bytes = sections.image.slice()
     const image = await NVImage.new(bytes.buffer, 'slice.nii', 'gray', 1)
     nv.closeDrawing()
     while (nv.volumes.length) nv.removeVolumeByIndex(0)
     nv.addVolume(image)
     this.axis = header.axis
+    this.channel = channel
     this.shape = image.dimsRAS.slice(1, 4)
     this.place = header.place
     this.range = [image.cal_min, image.cal_max]
