@@ -56,7 +56,8 @@ def test_a_link_signs_a_browser_in_and_the_cookie_is_kept_from_scripts(people: P
 def test_a_page_of_another_site_changes_nothing(people: People) -> None:
     client = people.anna.client
     client.get("/enter", params={"token": people.anna.token}, follow_redirects=False)
-    for headers in ({}, {"X-Askance": "1", "Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+    other_site, basic = {"X-Askance": "1", "Sec-Fetch-Site": "cross-site"}, {"Authorization": "Basic eDp5"}
+    for headers in ({}, other_site, {"Sec-Fetch-Site": "same-site"}, basic, basic | other_site):
         answer = client.post("/api/next", json={"tab": "t"}, headers=headers)
         assert answer.status_code == 403, headers
     assert "leased" not in people.store.desk.counts()

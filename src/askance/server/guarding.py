@@ -90,8 +90,8 @@ def _problem(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, 
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > _limit(path):
         return 413, f"the request is larger than {_limit(path)} bytes"
-    if path.startswith("/t/") or b"authorization" in headers:
-        return None  # a token that no browser adds by itself
+    if path.startswith("/t/") or headers.get(b"authorization", b"").lower().startswith(b"bearer "):
+        return None  # a token that no browser adds by itself; beside any other header the cookie counts
     if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
         return 403, "the request comes from another site"
     if b"x-askance" not in headers:
