@@ -14,8 +14,10 @@ from served import People, Person, people_of, set_settings
 from starlette.testclient import TestClient
 
 from askance.active.study import Study
-from askance.records import parse_slice_id
+from askance.errors import AnswerError
+from askance.records import IGNORE, parse_slice_id
 from askance.server.app import create_app
+from askance.server.monai.volumes import renumbered
 from askance.store.store import Store
 from made_studies import AFFINE, let_lapse, truth_of
 
@@ -87,6 +89,17 @@ def test_a_submitted_label_leaves_out_the_slices_that_nobody_touched(asking_stud
         if asked[1:]:
             told = put_label(people.anna, case, volume, accept_unchanged=True).json()
             assert (told["slices"], told["left_out"]) == (asked[1:], [])
+
+
+def test_a_value_that_label_info_does_not_name_is_refused_and_not_taken_for_a_class() -> None:
+    classes = ("background", "muscle", "blood pool")
+    labels = np.array([0, 1, 2, IGNORE], np.uint8)
+    swapped = [{"name": "blood pool"}, {"name": "muscle"}]
+    assert renumbered(labels, swapped, classes).tolist() == [0, 2, 1, IGNORE]
+    assert renumbered(labels, None, classes).tolist() == labels.tolist()
+    for named in (swapped[:1], []):
+        with pytest.raises(AnswerError, match=f"names {len(named)} segments"):
+            renumbered(labels, named, classes)
 
 
 def test_a_proposal_in_hand_that_comes_back_as_it_was_is_approved(asking_study: Study) -> None:

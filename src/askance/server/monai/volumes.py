@@ -57,10 +57,16 @@ def renumbered(labels: NDArray[np.uint8], label_info: Any, classes: Sequence[str
     """Class ids for a label exported by Slicer, which numbers its segments 1 to n in the order of ``label_info``.
 
     Raises:
-        AnswerError: a segment whose name, or a value that, is no class of the study.
+        AnswerError: a segment whose name, or a value that, is no class of the study; a value that is no segment's.
     """
     table = np.arange(256, dtype=np.uint8)
-    for place, one in enumerate(label_info[:255] if isinstance(label_info, list) else [], start=1):
+    segments = label_info[: IGNORE - 1] if isinstance(label_info, list) else None
+    if segments is not None and (beyond := set(np.unique(labels).tolist()) - set(range(len(segments) + 1)) - {IGNORE}):
+        raise AnswerError(
+            f"the label holds the value {min(beyond)}, and label_info names {len(segments)} segments, numbered from 1 in "
+            "its order; export all that are named, or send the label without label_info"
+        )
+    for place, one in enumerate(segments or [], start=1):
         name = one.get("name") if isinstance(one, dict) else None
         if name not in classes:
             raise AnswerError(f"segment {str(name)[:80]!r} is no class of this study; wanted {', '.join(classes[1:])}")
