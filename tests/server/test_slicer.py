@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +18,10 @@ from askance.active.study import Study
 from askance.errors import AnswerError
 from askance.records import IGNORE, parse_slice_id
 from askance.server.app import create_app
+from askance.server.monai import routes_work
 from askance.server.monai.volumes import renumbered
 from askance.store.store import Store
-from made_studies import AFFINE, let_lapse, truth_of
+from made_studies import AFFINE, let_lapse, truth_of, write_volume
 
 
 def ask(person: Person, method: str, path: str, **more: Any) -> Any:
@@ -158,6 +160,23 @@ def test_what_is_drawn_comes_late_and_is_kept_as_it_is_on_the_page(asking_study:
         people.ben.send("submit", asked[0], {index: ben})
         assert put_label(people.anna, case, volume).status_code == 422
         assert [one.author for one in people.store.desk.versions(asked[0])] == ["anna", "ben"]
+
+
+def predict_as(monkeypatch: pytest.MonkeyPatch, labels: np.ndarray) -> None:
+    """Let ``labels`` be what every worker says of a file."""
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        write_volume(Path(command[command.index("--out") + 1]) / "image.nii", labels)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(routes_work.subprocess, "run", run)
+
+
+def test_inference_of_a_file_names_the_classes_that_are_there_alone(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict_as(monkeypatch, np.where(truth_of("p8") == 2, 2, 0).astype(np.uint8))
+    files = {"file": ("new.nii", nib.Nifti1Image(truth_of("p8"), AFFINE).to_bytes())}
+    answer = ask(people.anna, "POST", "/infer/askance", files=files)
+    assert '"label_names": {"blood pool": 2}' in answer.content.decode(errors="replace")
 
 
 def test_an_image_that_is_sent_is_found_from_every_folder(

@@ -12,7 +12,9 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, File, Form, HTTPException, Query, Response, UploadFile
+from numpy.typing import NDArray
 
 from askance.errors import AnswerError
 from askance.records import parse_slice_id
@@ -22,6 +24,7 @@ from askance.server.monai.routes_info import MODEL, strategies_of
 from askance.server.monai.sending import label_file, multipart, suffix_of
 from askance.server.monai.uploads import MAX_IMAGE, unpacked
 from askance.server.monai.volumes import proposed
+from askance.volumes.files import read_labels
 
 router = APIRouter(prefix=PREFIX, tags=["MONAI Label"])
 _EXPIRY_S = 3600
@@ -78,9 +81,13 @@ def infer(
             return _predicted(client, path)
     case = client.case(image)
     labels = proposed(client, case)
-    name, data = label_file(client.store, case, labels)
-    present = {name: k for k, name in enumerate(client.store.config.classes) if k and (labels == k).any()}
-    return multipart({"label_names": present, "model": MODEL, "image": case.id}, name, data)
+    told = {"label_names": _present(client, labels), "model": MODEL, "image": case.id}
+    return multipart(told, *label_file(client.store, case, labels))
+
+
+def _present(client: Client, labels: NDArray[np.uint8]) -> dict[str, int]:
+    """The classes that ``labels`` hold: Slicer names segments by position, so one that is absent would shift the names."""
+    return {name: k for k, name in enumerate(client.store.config.classes) if k and (labels == k).any()}
 
 
 def _predicted(client: Client, path: Path) -> Response:
@@ -97,9 +104,9 @@ def _predicted(client: Client, path: Path) -> Response:
         made = list(out.glob("*.nii*")) if ran.returncode == 0 else []
         if not made:
             raise AnswerError("the image cannot be predicted: it is damaged, or nothing that the model knows")
-        names = {name: k for k, name in enumerate(client.store.config.classes) if k}
+        labels = read_labels(made[0], len(client.store.config.classes), ignore=None).array
         return multipart(
-            {"label_names": names, "model": MODEL},
+            {"label_names": _present(client, labels), "model": MODEL},
             "label.nii.gz" if made[0].suffix == ".gz" else "label.nii",
             made[0].read_bytes(),
         )
