@@ -94,10 +94,8 @@ def test_a_body_larger_than_allowed_is_refused(people: People) -> None:
     assert people.anna.ask("POST", "/api/submit", params=where, content=b"\0" * (8 * 2**20 + 1)).status_code == 413
 
 
-@pytest.mark.parametrize("path", ["/api/next", "/api/submit", "/t/wrong/datastore/label?image=p1"])
-def test_a_body_sent_in_pieces_is_refused_at_its_limit_before_anybody_is_known(
-    people: People, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+@pytest.mark.parametrize("path", ["/api/next", "/api/submit", "/t/TOKEN/datastore/label?image=p1"])
+def test_a_body_sent_in_pieces_is_refused_at_its_limit(people: People, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(guarding, "MAX_UPLOAD", 16 * 2**20)
     limit = 16 * 2**20 if path.startswith("/t/") else 8 * 2**20
     sent, head = 0, b'--x\r\nContent-Disposition: form-data; name="label"; filename="a.nii"\r\n\r\n'
@@ -108,11 +106,19 @@ def test_a_body_sent_in_pieces_is_refused_at_its_limit_before_anybody_is_known(
         sent += 2**20
         return {"type": "http.request", "body": (head if sent == 2**20 else b"").ljust(2**20, b"\0"), "more_body": True}
 
-    assert asyncio.run(answered(people, path, receive)) == 413
+    assert asyncio.run(answered(people, path.replace("TOKEN", people.anna.token), receive)) == 413
+
+
+def test_a_volume_from_somebody_unknown_is_not_read(people: People) -> None:
+    async def receive() -> dict[str, object]:
+        raise AssertionError("the body is read")
+
+    for path in ("/t/wrong/datastore/label?image=p1", "/t//session/label", f"/t/{'x' * 500}/infer/askance/label"):
+        assert asyncio.run(answered(people, path, receive)) == 401
 
 
 async def answered(people: People, path: str, receive: Callable[[], Awaitable[dict[str, object]]]) -> int:
-    """Status for a body of unknown length from somebody unknown."""
+    """Status for a body of unknown length."""
     where, _, query = path.partition("?")
     kind = b"multipart/form-data; boundary=x" if "label" in path else b"application/json"
     scope = {"type": "http", "method": "PUT" if "label" in path else "POST", "path": where, "query_string": query.encode()}

@@ -65,13 +65,17 @@ def said(error: AskanceError) -> str:
     return message
 
 
+def status_of(error: AskanceError) -> int:
+    """The HTTP status for the error."""
+    return next(status for kind, status in STATUSES if isinstance(error, kind))
+
+
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AskanceError)
-    status = next(status for kind, status in STATUSES if isinstance(error, kind))
     content: dict[str, Any] = {"error": said(error)}
     if isinstance(error, LeaseError):
         content["kind"] = error.kind
-    return JSONResponse(content, status)
+    return JSONResponse(content, status_of(error))
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:

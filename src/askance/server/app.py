@@ -32,7 +32,7 @@ def create_app(store: Store) -> FastAPI:
     page.mount_page(app)
     explain_errors(app)
     app.add_api_route("/api/health", _health, methods=["GET"], tags=["study"])
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, store=store)
     return app
 
 

@@ -1,7 +1,8 @@
 """Before any route: sizes, requests that another site made a browser send, and the headers of every answer.
 
 Plain ASGI, so that no body is read which the route doesn't want: clients of MONAI Label send a GET with a content-length
-and no body. What is read is counted here: a route reads its body before it knows who asks.
+and no body. What is read is counted here, as a route reads its body before it knows who asks; where a link's token stands in
+the path, and volumes may come, it is asked for here already.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import HTTPException
+from fastapi.concurrency import run_in_threadpool
 
+from askance.errors import AskanceError
+from askance.server.answering import said, status_of
 from askance.server.wire import MAX_BODY
+from askance.store.store import Store
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,10 +44,10 @@ MAX_UPLOAD = 2**30
 
 
 class Guard:
-    """Wraps an application."""
+    """Wraps the application that serves ``store``."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, store: Store) -> None:
+        self._app, self._store = app, store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on with headers added to the answer."""
@@ -57,10 +62,20 @@ class Guard:
             await send(message)
 
         problem = _problem(scope["method"], scope["path"], headers)
+        if problem is None and scope["method"] not in _SAFE and scope["path"].startswith("/t/"):
+            problem = await run_in_threadpool(self._stranger, scope["path"].split("/")[2])
         if problem is None:
             await self._app(scope, _counted(receive, _limit(scope["path"])), send_with_headers)
         else:
             await _refuse(send_with_headers, *problem)
+
+    def _stranger(self, token: str) -> tuple[int, str] | None:
+        """Status and message for a token that is nobody's."""
+        try:
+            self._store.desk.user_of(token)
+        except AskanceError as error:
+            return status_of(error), said(error)
+        return None
 
 
 def _limit(path: str) -> int:
