@@ -179,6 +179,28 @@ def test_inference_of_a_file_names_the_classes_that_are_there_alone(people: Peop
     assert '"label_names": {"blood pool": 2}' in answer.content.decode(errors="replace")
 
 
+def test_a_session_keeps_no_text_of_its_image_and_goes_when_it_is_over(people: People) -> None:
+    image = nib.Nifti1Image(truth_of("p8"), AFFINE)
+    image.header["descrip"] = b"Doe, Jane"
+    folders = people.store.folder / "cache" / "sessions"
+
+    def over() -> Path:
+        told = ask(people.anna, "PUT", "/session/", files={"files": ("doe.nii", image.to_bytes())}).json()
+        folder: Path = folders / told["session_id"]
+        kept = nib.Nifti1Image.from_bytes((folder / "image.nii").read_bytes())
+        assert b"Doe" not in kept.to_bytes()
+        assert np.array_equal(kept.dataobj, image.dataobj)
+        (folder / "expires").write_text("1.0")
+        return folder
+
+    first, second = over(), over()
+    assert (first.exists(), second.exists()) == (False, True)
+    with TestClient(create_app(people.store)):
+        assert not second.exists()
+    assert ask(people.anna, "PUT", "/session/", files={"files": ("doe.nii", b"none")}).status_code == 422
+    assert list(folders.iterdir()) == []
+
+
 def test_an_image_that_is_sent_is_found_from_every_folder(
     asking_study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -38,8 +38,9 @@ def create_app(store: Store) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """What is queued goes on when the server starts."""
+    """What is queued goes on when the server starts, and what clients' sessions left behind goes."""
     app.state.jobs.tend()
+    monai_work.sweep_sessions(app.state.store)
     yield
 
 

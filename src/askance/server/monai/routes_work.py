@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from fastapi import APIRouter, File, Form, HTTPException, Query, Response, UploadFile
 from numpy.typing import NDArray
 
-from askance.errors import AnswerError
+from askance.errors import AnswerError, DataError
 from askance.records import parse_slice_id
 from askance.server.monai.client import PREFIX, TAB, Client, TheClient
 from askance.server.monai.routes_datastore import params_of
@@ -24,7 +25,8 @@ from askance.server.monai.routes_info import MODEL, strategies_of
 from askance.server.monai.sending import label_file, multipart, suffix_of
 from askance.server.monai.uploads import MAX_IMAGE, unpacked
 from askance.server.monai.volumes import proposed
-from askance.volumes.files import read_labels
+from askance.store.store import Store
+from askance.volumes.files import copy_bare, read_labels
 
 router = APIRouter(prefix=PREFIX, tags=["MONAI Label"])
 _EXPIRY_S = 3600
@@ -116,13 +118,18 @@ def _predicted(client: Client, path: Path) -> Response:
 def create_session(
     client: TheClient, files: Annotated[list[UploadFile], File()], expiry: Annotated[int, Query(ge=0, le=7 * 86400)] = 0
 ) -> dict[str, Any]:
-    """Keep an image for a while, to infer on it."""
+    """Keep an image for a while, without the texts of its header, to infer on it."""
+    sweep_sessions(client.store)
     session_id = str(uuid.uuid4())
-    folder = _sessions(client) / session_id
+    folder = _sessions(client.store) / session_id
     with unpacked(files[0], MAX_IMAGE) as path:
         folder.mkdir(parents=True)
-        shutil.move(path, folder / "image.nii")
-    (folder / "expires").write_text(str(time.time() + (expiry or _EXPIRY_S)))
+        (folder / "expires").write_text(str(time.time() + (expiry or _EXPIRY_S)))  # first: no image is kept without it
+        try:
+            copy_bare(path, folder / "image.nii")
+        except DataError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise AnswerError("the image is damaged, or no volume") from None
     return {"session_id": session_id, "session_info": _session_info(client, session_id)}
 
 
@@ -136,12 +143,20 @@ def get_session(session_id: str, client: TheClient) -> dict[str, Any]:
 def remove_session(session_id: str, client: TheClient) -> dict[str, Any]:
     """Forget the session."""
     told = _session_info(client, session_id)
-    shutil.rmtree(_sessions(client) / session_id, ignore_errors=True)
+    shutil.rmtree(_sessions(client.store) / session_id, ignore_errors=True)
     return told
 
 
-def _sessions(client: Client) -> Path:
-    return client.store.folder / "cache" / "sessions"
+def sweep_sessions(store: Store) -> None:
+    """Forget the sessions that are over."""
+    for file in _sessions(store).glob("*/expires"):
+        with suppress(ValueError, OSError):
+            if float(file.read_text()) < time.time():
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def _sessions(store: Store) -> Path:
+    return store.folder / "cache" / "sessions"
 
 
 def _session_file(client: Client, session_id: str) -> Path:
@@ -151,7 +166,7 @@ def _session_file(client: Client, session_id: str) -> Path:
         HTTPException: 404: no such session. A name that is no UUID never becomes a path.
     """
     try:
-        folder = _sessions(client) / str(uuid.UUID(session_id))
+        folder = _sessions(client.store) / str(uuid.UUID(session_id))
         expires = float((folder / "expires").read_text())
     except (ValueError, OSError):
         raise HTTPException(404, "there is no such session") from None
