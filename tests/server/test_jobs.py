@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from served import Served, serving
 
+from askance.active.study import Study
+from askance.server.jobs import Jobs, process_name
 from askance.store.store import Store
 from made_studies import truth_of
 
@@ -64,6 +66,25 @@ def test_a_cycle_is_started_outlives_the_server_and_waits_for_the_expert(served:
         assert told["left"] > 0
         assert len(told["curve"]) == 2
         assert told["advice"]["gain"] is not None
+
+
+@pytest.mark.parametrize("begins", ["before it is looked at", "while it is looked at"])
+def test_a_job_that_an_earlier_servers_worker_began_is_alive(
+    asking_study: Study, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    store = asking_study.store
+    job, jobs = store.jobs.add("cycle", "ada"), Jobs(store)
+    monkeypatch.setattr(sys, "executable", "true")  # this server's worker comes too late and ends
+    jobs.tend()
+    jobs._started[job.id].wait(20)
+    if begins.startswith("while"):
+        listed = store.jobs.newest()
+        monkeypatch.setattr(store.jobs, "newest", lambda: listed)
+    store.jobs.begin(job.id, process_name(os.getpid()))
+    jobs.tend()
+    monkeypatch.undo()
+    jobs.tend()
+    assert store.jobs.one(job.id).state == "running"
 
 
 @pytest.mark.slow

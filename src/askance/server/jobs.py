@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from askance.errors import StudyError
-from askance.store.jobs import UNDONE, Job, JobState
+from askance.store.jobs import Job, JobState
 from askance.store.store import Store
 
 _LOG_LINES = 300
@@ -108,15 +108,15 @@ class Jobs:
             return False
         if process.poll() is None:
             return True
-        if self._store.jobs.one(job_id).state in UNDONE:
+        if self._store.jobs.one(job_id).state == "queued":  # else an earlier server's worker was the one that began it
             self._store.jobs.end(job_id, "failed", "the worker ended before it began; its log says why")
         return True
 
     def _is_alive(self, job: Job) -> bool:
-        process = self._started.get(job.id)
-        if process is not None:
-            return process.poll() is None
+        started = self._started.get(job.id)
         with suppress(psutil.Error, AttributeError, ValueError):
             pid = int(str(job.process).split()[0])
+            if started is not None and started.pid == pid:
+                return started.poll() is None
             return process_name(pid) == job.process and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         return False
