@@ -87,6 +87,16 @@ def test_wrong_settings_are_misuse_and_leave_nothing(
         assert "\naskance: " in "\n" + capsys.readouterr().err
 
 
+def test_a_size_that_the_networks_cannot_halve_is_refused_before_the_data_are_read(
+    tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("askance.api.study_cases", None)
+    assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset), "--size", "250", "250"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("askance:") == 1
+    assert "(240, 240) or (256, 256)" in error
+
+
 def test_a_base_beyond_the_budget_is_refused_before_anything_is_made(
     tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

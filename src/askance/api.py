@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,6 +14,7 @@ from askance.active.outside import predict_files
 from askance.active.study import Study
 from askance.config import from_preset
 from askance.errors import UsageError
+from askance.learning.architecture import require_halvable
 from askance.planning import (
     axis_said,
     require_learn,
@@ -85,11 +86,14 @@ def init(
 
 
 def _refuse_early(folder: Path, found: Found, preset: str, settings: dict[str, Any], database: str | None) -> None:
-    """Raise before hours of reading what would be raised after them; only the grid has to wait for the data."""
+    """Raise before hours of reading what would be raised after them; a grid that nobody said waits for the data."""
     require_free(folder)
     if database is not None:
         address(database)
-    from_preset(preset, {**said_by_names(folder, found), **settings, "grid": _ANY_GRID})
+    grid = settings.get("grid", {})
+    if isinstance(grid, Mapping):  # what is no table is refused with the other settings
+        grid = {**_ANY_GRID, **grid}
+    require_halvable(from_preset(preset, {**said_by_names(folder, found), **settings, "grid": grid}).grid.size)
 
 
 def run(study: Study, watcher: Watcher | None = None) -> list[CycleRecord]:

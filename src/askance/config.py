@@ -36,7 +36,8 @@ class _Section(BaseModel):
 class GridConfig(_Section):
     """The working grid: slices along file ``axis``, in plane ``size`` pixels of ``spacing_mm`` around the centre.
 
-    ``spacing_mm`` and ``size`` belong to the two remaining file axes in rising order.
+    ``spacing_mm`` and ``size`` belong to the two remaining file axes in rising order. Sides of 48 pixels and more are
+    multiples of 16, so that the networks can halve them.
     """
 
     axis: Annotated[int, Field(ge=0, le=2)]

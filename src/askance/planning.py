@@ -12,7 +12,7 @@ from askance.active.querying import require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, GridConfig, StudyConfig, from_preset
 from askance.errors import DataError, SplitError, UsageError
-from askance.learning.architecture import Shape, crop_size
+from askance.learning.architecture import Shape, crop_size, require_halvable
 from askance.records import Case, Split
 from askance.volumes.found import Found, some
 from askance.volumes.geometry import default_context, default_grid
@@ -64,10 +64,11 @@ def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
     """Raise now what would otherwise be raised at the first query or training.
 
     Raises:
-        UsageError: an unknown acquisition or one that cannot ask here, a crop that the networks cannot take, or a base
-            that is empty or beyond the budget.
+        UsageError: an unknown acquisition or one that cannot ask here, a grid or crop that the networks cannot take,
+            or a base that is empty or beyond the budget.
     """
     require_answer_to(config, config.acquisition)
+    require_halvable(config.grid.size)
     crop_size(Shape.of(config), config.network, config.training)
     if config.budget.start in ("spread", "random"):
         total, labelled = _slices(config, cases), _given(config, cases)

@@ -1,5 +1,6 @@
 import dataclasses
 import logging
+import re
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from made_trainings import SIDE, make_config, make_data, make_run
 
 from askance.config import NetworkConfig, TrainingConfig
 from askance.errors import ConfigError, FormatError, TrainingError
-from askance.learning.architecture import Shape, crop_size, make_networks, unet_depth
+from askance.learning.architecture import Shape, crop_size, make_networks, require_halvable, unet_depth
 from askance.learning.checkpoints import hash_weights, load_progress
 from askance.learning.fabric import make_fabric
 from askance.learning.training import step_count, train
@@ -140,6 +141,21 @@ def test_steps_follow_the_labelled_slices_within_bounds(labelled, warm, expected
 @pytest.mark.parametrize(("size", "depth"), [((256, 256), 4), ((40, 64), 3), ((48, 48), 4), ((32, 32), 3), ((36, 30), 1)])
 def test_the_unet_is_as_deep_as_the_grid_lets_it(size, depth):
     assert unet_depth(size) == depth
+
+
+@pytest.mark.parametrize("size", [(320, 320), (16, 48), (24, 32), (47, 40), (30, 512)])
+def test_grids_that_are_small_or_multiples_of_16_are_taken(size):
+    require_halvable(size)
+
+
+@pytest.mark.parametrize("generator", ["unet", "pix2pix"])
+@pytest.mark.parametrize(
+    ("size", "nearest"),
+    [((250, 250), "(240, 240) or (256, 256)"), ((500, 512), "(496, 512) or (512, 512)"), ((24, 56), "(24, 48) or (24, 64)")],
+)
+def test_a_large_grid_that_would_make_toys_of_the_networks_is_refused_with_the_nearest_sizes(size, nearest, generator):
+    with pytest.raises(ConfigError, match=rf"grid\.size {re.escape(str(size))}.*multiples of 16.*{re.escape(nearest)}"):
+        make_networks(Shape(1, 2, size), NetworkConfig(generator=generator), make_config())
 
 
 def test_pix2pix_trains_on_whole_slices_and_the_unet_on_crops():

@@ -58,7 +58,7 @@ def _material_options(paper: Any) -> None:
     paper.add_argument("--all-sides", action="store_true", help="fold every patient, also those kept to test on")
     paper.add_argument("--spacing", type=float, nargs=2, metavar="MM", help="working resolution in plane (from the data)")
     paper.add_argument(
-        "--size", type=int, nargs=2, metavar="PX", help="field of view in pixels of it (from the data, <= 128)"
+        "--size", type=int, nargs=2, metavar="PX", help="field of view in pixels, multiples of 16 (from the data, <= 128)"
     )
     paper.add_argument("--training", default="{}", metavar="JSON", help='[training] of every 2D network: {"max_steps": 300}')
     paper.add_argument("--settings", default="{}", metavar="JSON", help='by method: {"askance": {"pseudo": {"share": 0.3}}}')

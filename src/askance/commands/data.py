@@ -44,7 +44,9 @@ def add_commands(group: Any) -> None:
     init.add_argument("--total", type=float, metavar="N", help="slices labelled in the end: a count or a share (0.10)")
     init.add_argument("--cycles", type=int, metavar="N", help="queries between the two (3; 1 in preset paper)")
     init.add_argument("--spacing", type=float, nargs=2, metavar="MM", help="working resolution in plane (from the data)")
-    init.add_argument("--size", type=int, nargs=2, metavar="PX", help="field of view in pixels of it (from the data)")
+    init.add_argument(
+        "--size", type=int, nargs=2, metavar="PX", help="field of view in pixels, multiples of 16 (from the data)"
+    )
     init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, as training.epochs=40")
     database_option(init, "keep the study's state in this empty PostgreSQL database (SQLite in the folder)")
 

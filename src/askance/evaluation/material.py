@@ -17,7 +17,7 @@ from askance.evaluation.folds import draw_base_patients
 from askance.evaluation.method import Method, Registered
 from askance.evaluation.plan import ENDS, PRESETS, Plan, Trial
 from askance.evaluation.supervised import Supervised, SupervisedSettings
-from askance.learning.architecture import Shape, crop_size
+from askance.learning.architecture import Shape, crop_size, require_halvable
 from askance.records import Case
 from askance.volumes.cache import SliceCache
 from askance.volumes.geometry import Grid
@@ -103,6 +103,7 @@ class Material:
             for one in (name, ENDS.get(name, name)):
                 if one in PRESETS:
                     config = self.config(one, 0)
+                    require_halvable(config.grid.size)
                     crop_size(Shape.of(config), config.network, config.training)
                 if one == name and name in ENDS:
                     for asked in plan.acquisitions:

@@ -17,6 +17,8 @@ from askance.networks.imager import Imager
 
 _LARGE = 96  # pixels from which a slice is worked on in blocks of 2 x 2
 _NARROWEST = 4  # channels at full size
+_HALVINGS = 4  # of a slice on its way down, the unet's stem included
+_WHOLE = 3  # pixels that must be left there
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def make_networks(shape: Shape, network: NetworkConfig, training: TrainingConfig
     Raises:
         ConfigError: a grid or crop that G cannot be made for.
     """
+    require_halvable(shape.size)
     crop_size(shape, network, training)
     networks: dict[str, nn.Module] = {"G": make_generator(shape, network)}
     if training.adversarial > 0 and OBJECTIVES[training.objective].semi:
@@ -97,10 +100,29 @@ def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) ->
     return crop
 
 
+def require_halvable(size: tuple[int, int]) -> None:
+    """Refuse a working grid that is large enough to be halved four times, but no multiple: its networks would be toys.
+
+    Models that were trained on such a grid can still be used.
+
+    Raises:
+        ConfigError: naming the nearest sizes.
+    """
+    unit = 2**_HALVINGS
+    below, above = (
+        tuple(side if side < _WHOLE * unit else way(side / unit) * unit for side in size) for way in (math.floor, math.ceil)
+    )
+    if below != above:
+        raise ConfigError(
+            f"grid.size {size}: the networks halve a slice {_HALVINGS} times; wanted multiples of {unit} from "
+            f"{_WHOLE * unit} pixels on: {below} or {above}"
+        )
+
+
 def unet_depth(size: tuple[int, int]) -> int:
     """How often the unet halves a slice, its stem included: four times, or as often as leaves three whole pixels."""
-    depth = 4
-    while depth > 1 and (size[0] % 2**depth or size[1] % 2**depth or min(size) < 3 * 2**depth):
+    depth = _HALVINGS
+    while depth > 1 and (size[0] % 2**depth or size[1] % 2**depth or min(size) < _WHOLE * 2**depth):
         depth -= 1
     return depth
 
