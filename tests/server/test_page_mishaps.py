@@ -194,6 +194,33 @@ def test_where_more_of_the_volume_cannot_be_had_the_slab_stays(browser: Browser,
     assert 1 in anna.plane(), "what was drawn meanwhile is still there"
 
 
+def test_a_page_that_nobody_is_at_lets_its_slice_go_and_so_does_one_that_reviews(browser: Browser, served: Served) -> None:
+    rita = Visitor(browser, link_of(served, "rita", "reviewer"))
+    rita.ready()
+    signs: list[str] = []
+    rita.page.on("request", lambda one: signs.append(one.url) if one.url.endswith("/api/renew") else None)
+    rita.told("window.askance.keep()")
+    assert len(signs) == 1
+    rita.told("(() => { window.askance.touchedAt -= 1001 * 900; return window.askance.keep() })()")
+    assert len(signs) == 1, "nobody is there"
+    rita.page.mouse.move(300, 300)
+    rita.page.mouse.move(310, 310)
+    rita.until(lambda: len(signs) == 2, 10)
+    rita.told("window.askance.asking")
+    rita.page.click("#mode-review")
+    rita.until("document.getElementById('notice').textContent.includes('nothing to review')")
+    with Store.open(served.folder) as store:
+        assert "leased" not in store.states().values()
+    rita.page.click("#mode-work")
+    slice_id = rita.ready()
+    draw_something(rita)
+    rita.until(SAVED)
+    rita.page.click("#mode-review")
+    rita.until("document.getElementById('notice').textContent.includes('nothing to review')")
+    with Store.open(served.folder) as store:
+        assert [one for one, state in store.states().items() if state == "leased"] == [slice_id]
+
+
 def test_new_slices_appear_by_themselves_to_who_waits(browser: Browser, asking_study: Study) -> None:
     folder = asking_study.store.folder
     asking_study.store.close()

@@ -20,6 +20,35 @@ export function sayWhy(kind, job) {
   if (said.textContent !== words) said.textContent = words
 }
 
+const INPUTS = ['pointerdown', 'pointermove', 'keydown', 'wheel']
+
+/** Whether anybody touched the page within the time that a slice stays in hand. */
+const isAnybodyThere = (page) => Date.now() - page.touchedAt < page.leaseMs
+
+/** Note every input; the first after a long while asks at once whose the slice is. */
+export function watch(page) {
+  const note = () => {
+    const wasThere = isAnybodyThere(page)
+    page.touchedAt = Date.now()
+    if (!wasThere) renew(page)
+  }
+  for (const name of INPUTS) addEventListener(name, note, { capture: true, passive: true })
+}
+
+/** A sign of life, but of a page that nobody is at none: its slice goes to somebody else. */
+export async function keep(page) {
+  if (isAnybodyThere(page)) await renew(page)
+}
+
+/** Put what is in hand to be answered, and was not drawn on, back into the queue. */
+export async function letGo(page) {
+  const mine = page.slice && !page.touched.size ? [page.slice] : []
+  await page.asking // for a slice ahead
+  if (page.ahead) mine.push(page.ahead.slice)
+  page.ahead = null
+  for (const slice of mine) await post('give_back', { slice }).catch(() => {}) // it lapses in the usual time
+}
+
 /** Tell the server that this tab lives; it says whether the slice is still in its hands. */
 export async function renew(page) {
   const { slice } = page

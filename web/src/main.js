@@ -5,7 +5,7 @@ import { help, make } from './dialogs.js'
 import { Drafts } from './drafts.js'
 import { Drawing } from './drawing.js'
 import { Handing } from './handing.js'
-import { NOTHING, renew, sayWhy } from './holding.js'
+import { NOTHING, keep, letGo, renew, sayWhy, watch } from './holding.js'
 import { Looks } from './looks.js'
 import { bindTraining, buildTools, showProgress, showTools, showTraining, showWhy } from './panels.js'
 import { Settling } from './settling.js'
@@ -30,6 +30,8 @@ class Page {
     this.ahead = null
     this.reach = REACH
     this.channel = 0
+    this.touchedAt = Date.now()
+    this.leaseMs = Infinity
     this.me = await this.meet()
     this.classes = this.me.study.classes
     await this.viewer.start(this.classes)
@@ -39,7 +41,8 @@ class Page {
     bindPage(this)
     bindTraining(() => this.told.job, () => this.refreshProgress(), (error) => this.fail(error))
     this.redraw()
-    setInterval(() => this.renew(), RENEW_MS)
+    watch(this)
+    setInterval(() => this.keep(), RENEW_MS)
     addEventListener('pagehide', leave)
     this.refreshProgress()
     await this.next()
@@ -90,6 +93,7 @@ class Page {
     this.ahead = null
     this.reach = REACH
     this.purpose = told.purpose
+    this.leaseMs = told.lease_s * 1000
     await this.show(told.slice, ready ?? (await view(told.slice, REACH, this.channel)))
     if (this.looks.pressed.planes || this.isDrawnBeyond()) await this.loadWhole()
     if (told.purpose !== 'review') this.prefetch()
@@ -190,7 +194,7 @@ class Page {
   }
 
   prefetch() {
-    post('next', { ahead: true }).then((told) => {
+    this.asking = post('next', { ahead: true }).then((told) => {
       if (told.kind === 'slice' && told.slice !== this.slice) this.ahead = { slice: told.slice, view: view(told.slice, REACH, 0).catch(() => null) }
     }, () => {})
   }
@@ -207,6 +211,7 @@ class Page {
   }
 
   renew() { return renew(this) }
+  keep() { return keep(this) }
 
   // Drawing
 
@@ -262,10 +267,13 @@ class Page {
 
   setMode(mode) {
     this.tell(null)
+    const left = this.mode === 'work' && mode !== 'work' ? letGo(this) : Promise.resolve()
     this.setModeButtons(mode)
     this.slice = null
     this.waiting = false
-    return mode === 'settle' ? null : this.next()
+    if (mode === 'settle') return left
+    this.busy(true)
+    return left.then(() => this.next())
   }
 
   setModeButtons(mode) {
