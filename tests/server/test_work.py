@@ -2,12 +2,15 @@
 
 import nibabel as nib
 import numpy as np
+import pytest
 from served import People, Person, people_of, set_settings, upload
 from starlette.testclient import TestClient
 
 from askance.active.study import Study
+from askance.errors import AnswerError
 from askance.records import parse_slice_id
 from askance.server.app import create_app
+from askance.server.wire import unpack_planes
 from askance.store.store import Store
 from made_studies import truth_of
 
@@ -206,6 +209,14 @@ def test_a_body_is_what_the_page_sends_and_nothing_else(people: People) -> None:
         assert answer.status_code == 422, body
         assert set(answer.json()) == {"error"}
     assert people.store.annotation(slice_id) is None
+
+
+def test_every_slice_of_a_deep_case_can_be_handed_in_at_once_and_none_twice() -> None:
+    planes = {index: np.full((3, 2), index, np.uint8) for index in range(100)}
+    _, found = unpack_planes(upload(planes), (3, 2), depth=100)
+    assert all(np.array_equal(found[index], plane) for index, plane in planes.items())
+    with pytest.raises(AnswerError, match="lists 100 planes; wanted each once, and at most the case's 99"):
+        unpack_planes(upload(planes), (3, 2), depth=99)
 
 
 def test_an_answer_that_is_sent_twice_is_one_version_and_no_late_one(people: People) -> None:

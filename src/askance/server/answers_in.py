@@ -37,10 +37,9 @@ def check_indices(place: Place, planes: Mapping[int, NDArray[np.uint8]]) -> None
     Raises:
         AnswerError: one is not.
     """
-    depth = place.case.shape[place.display.file_axis]
-    wrong = [index for index in planes if not 0 <= index < depth]
+    wrong = [index for index in planes if not 0 <= index < place.depth]
     if wrong:
-        raise AnswerError(f"case {place.case.id!r} has no slice {wrong[0]}; wanted 0 to {depth - 1}")
+        raise AnswerError(f"case {place.case.id!r} has no slice {wrong[0]}; wanted 0 to {place.depth - 1}")
 
 
 def agreement(store: Store, labels: NDArray[np.uint8], other: Annotation | None) -> float | None:

@@ -41,7 +41,7 @@ def accept(body: SliceBody, store: TheStore, user: Reviewer) -> dict[str, Any]:
 def correct(name: SliceQuery, tab: TabQuery, body: Body, store: TheStore, user: Reviewer, views: TheViews) -> dict[str, Any]:
     """The reviewer's own labels stand; slices drawn on beside are answers as any."""
     place = views.place(name)
-    answer, others = answers_of(views, place, views.seen(place, user), unpack_planes(body, place.shown_shape)[1])
+    answer, others = answers_of(views, place, views.seen(place, user), unpack_planes(body, place.shown_shape, place.depth)[1])
     dice = agreement(store, answer.labels, store.annotation(name))
     saved = store.desk.correct(Handing(user.name, tab, answer, others, dice))
     return {"outcome": "accepted", "version": saved[0].version, "versions": told(saved), "dice": dice}

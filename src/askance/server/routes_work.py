@@ -138,7 +138,7 @@ def draft(
 ) -> dict[str, Any]:
     """Keep what is drawn so far."""
     place = views.place(name)
-    _, planes = unpack_planes(body, place.shown_shape)
+    _, planes = unpack_planes(body, place.shown_shape, place.depth)
     check_indices(place, planes)
     store.desk.save_draft(name, user.name, tab, {index: place.display.from_plane(one) for index, one in planes.items()})
     return {"saved": sorted(planes)}
@@ -151,7 +151,7 @@ def submit(
     """Hand in the slice, with slices that were drawn on beside it."""
     place = views.place(name)
     seen = views.seen(place, user)
-    _, planes = unpack_planes(body, place.shown_shape)
+    _, planes = unpack_planes(body, place.shown_shape, place.depth)
     answer, others = answers_of(views, place, seen, planes)
     if seen.lease is None and (known := handed_in_before(store, answer, others)):
         return known

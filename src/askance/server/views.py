@@ -53,6 +53,11 @@ class Place:
         columns, rows = self.display.to_plane(np.empty(self.shape, np.uint8)).shape
         return columns, rows
 
+    @property
+    def depth(self) -> int:
+        """How many slices the case has."""
+        return self.case.shape[self.display.file_axis]
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -158,7 +163,7 @@ class Views:
         return desk.draft(place.slice_id, seen.user.name, since)
 
     def _range(self, place: Place, reach: int | None) -> tuple[int, int]:
-        depth = place.case.shape[place.display.file_axis]
+        depth = place.depth
         most = max(1, _WHOLE_VOXELS // int(np.prod(place.shape)))
         wanted = depth if reach is None else 2 * reach + 1
         count = min(depth, most, wanted)
@@ -175,7 +180,7 @@ class Views:
         ]  # fmt: skip
         return {
             "slice": place.slice_id, "case": place.case.id, "index": place.index, "axis": display.axis,
-            "place": display.place(place.index, first, count), "depth": place.case.shape[display.file_axis],
+            "place": display.place(place.index, first, count), "depth": place.depth,
             "spacing_mm": place.case.spacing_mm, "planes": planes, "state": standing[place.index].state,
             "version": standing[place.index].version, "cycle": seen.cycle, "channels": len(place.case.images),
             "purpose": seen.lease.purpose if seen.lease else None,

@@ -14,7 +14,6 @@ from askance.errors import AnswerError
 
 MAX_BODY = 8 * 2**20
 _MAX_HEADER = 65_536
-_MAX_PLANES = 64
 
 
 def pack(header: Mapping[str, Any], sections: Mapping[str, bytes]) -> bytes:
@@ -28,8 +27,10 @@ def pack(header: Mapping[str, Any], sections: Mapping[str, bytes]) -> bytes:
     return b"".join([len(text).to_bytes(4, "little"), b"\0" * 4, text, *sections.values()])
 
 
-def unpack_planes(body: bytes, shape: tuple[int, int]) -> tuple[dict[str, Any], dict[int, NDArray[np.uint8]]]:
+def unpack_planes(body: bytes, shape: tuple[int, int], depth: int) -> tuple[dict[str, Any], dict[int, NDArray[np.uint8]]]:
     """The header of an upload and its planes by slice index, as displayed: columns fastest, ``shape`` (columns, rows).
+
+    No more are unpacked than the case has, which is ``depth``.
 
     The body is a length of four bytes, a JSON header whose ``planes`` lists slice indices, and the planes' bytes as gzip.
 
@@ -40,8 +41,8 @@ def unpack_planes(body: bytes, shape: tuple[int, int]) -> tuple[dict[str, Any], 
     indices = header.get("planes")
     if not isinstance(indices, list) or not all(isinstance(one, int) and not isinstance(one, bool) for one in indices):
         raise AnswerError("the upload lists no planes; wanted slice indices in its header")
-    if len(set(indices)) != len(indices) or len(indices) > _MAX_PLANES:
-        raise AnswerError(f"the upload lists {len(indices)} planes; wanted each once, and at most {_MAX_PLANES}")
+    if len(set(indices)) != len(indices) or len(indices) > depth:
+        raise AnswerError(f"the upload lists {len(indices)} planes; wanted each once, and at most the case's {depth}")
     size = shape[0] * shape[1]
     raw = gunzip(data, size * len(indices))
     planes = np.frombuffer(raw, np.uint8).reshape(len(indices), shape[1], shape[0]).transpose(0, 2, 1)
