@@ -1,20 +1,24 @@
 """Who may what, and what a bad guest gets: a clear refusal, nothing changed, no path and no traceback."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvicorn
-from served import People
+from served import People, people_of
+from starlette.testclient import TestClient
 
 from askance.active.study import Study
 from askance.cli import main
 from askance.errors import UsageError
 from askance.server import guarding, serving
+from askance.server.app import create_app
 from askance.server.guarding import HEADERS
 from askance.server.serving import Address, require_private, serve
+from askance.store.store import Store
 
 ADMINS = [
     ("GET", "/api/jobs"),
@@ -51,6 +55,16 @@ def test_a_link_signs_a_browser_in_and_the_cookie_is_kept_from_scripts(people: P
     assert "samesite=lax" in cookie
     assert client.get("/api/me").json()["user"] == "anna"
     assert client.get("/enter", params={"token": "wrong"}).status_code == 401
+
+
+def test_two_studies_of_one_name_have_keys_of_their_own(people: People, tmp_path: Path) -> None:
+    key = people.anna.ask("GET", "/api/me").json()["study"]["key"]
+    copied = tmp_path / "copied"
+    shutil.copytree(people.store.folder, copied)
+    with Store.open(copied) as store, TestClient(create_app(store), base_url="http://127.0.0.1") as client:
+        me = people_of(store, client).anna.ask("GET", "/api/me").json()
+    assert me["study"]["name"] == people.store.config.name
+    assert me["study"]["key"] != key
 
 
 def test_a_page_of_another_site_changes_nothing(people: People) -> None:

@@ -6,7 +6,7 @@ const DELAY_MS = 300
 const RETRY_MS = 2000
 
 export class Drafts {
-  /** `told(state)` is called with saved, saving, waiting, or an error that ends the drawing. */
+  /** `study` is its key, which is its own whatever its name; `told(state)` is called with saved, saving, waiting, or an error that ends the drawing. */
   constructor(user, study, told) {
     this.prefix = `askance-draft ${study} ${user} `
     this.told = told

@@ -35,7 +35,7 @@ class Page {
     this.me = await this.meet()
     this.classes = this.me.study.classes
     await this.viewer.start(this.classes)
-    this.drafts = new Drafts(this.me.user, this.me.study.name, (state) => this.showSaved(state))
+    this.drafts = new Drafts(this.me.user, this.me.study.key, (state) => this.showSaved(state))
     buildTools(this.classes, this)
     showStudy(this.me)
     bindPage(this)

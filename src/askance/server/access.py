@@ -19,9 +19,14 @@ def store_of(request: Request) -> Store:
     return store
 
 
+def study_key(store: Store) -> str:
+    """What a browser tells studies apart by, which may have one name."""
+    return hashlib.sha256(f"{store.config.name} {store.folder}".encode()).hexdigest()[:8]
+
+
 def cookie_name(store: Store) -> str:
     """The cookie's name: another for each study, since browsers don't tell ports apart."""
-    return "askance-" + hashlib.sha256(f"{store.config.name} {store.folder}".encode()).hexdigest()[:8]
+    return f"askance-{study_key(store)}"
 
 
 def user_of(request: Request) -> User:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from askance.colours import as_hex, class_colour
 from askance.config import BudgetConfig
 from askance.records import OPEN, UNSEEN
-from askance.server.access import Admin, Anybody, TheStore
+from askance.server.access import Admin, Anybody, TheStore, study_key
 from askance.server.advice import advice_of, curve_of
 from askance.server.jobs import Jobs, as_told
 from askance.store.store import Store
@@ -52,8 +52,9 @@ def me(store: TheStore, user: Anybody) -> dict[str, Any]:
     """Who is signed in, and what the study is about."""
     config, reading = store.config, store.config.reading
     classes = [{"id": k, "name": name, "colour": as_hex(class_colour(k))} for k, name in enumerate(config.classes) if k]
-    study = {"name": config.name, "classes": classes, "channels": config.channels, "instructions": reading.instructions,
-             "review": reading.review, "second_reader": reading.second_reader, "expert": config.expert}  # fmt: skip
+    study = {"name": config.name, "key": study_key(store), "classes": classes, "channels": config.channels,
+             "instructions": reading.instructions, "review": reading.review,
+             "second_reader": reading.second_reader, "expert": config.expert}  # fmt: skip
     return {"user": user.name, "role": user.role, "study": study}
 
 
