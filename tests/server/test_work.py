@@ -231,6 +231,33 @@ def test_an_answer_that_is_sent_twice_is_one_version_and_no_late_one(people: Peo
     assert len(people.store.desk.versions(slice_id)) == 3
 
 
+def test_what_is_done_twice_since_its_reply_was_lost_is_done_once(asking_study: Study) -> None:
+    folder = asking_study.store.folder
+    set_settings(folder, review="true")
+    with Store.open(folder) as store, TestClient(create_app(store), base_url="http://127.0.0.1") as client:
+        people = people_of(store, client)
+        accepted = people.anna.next()
+        told = [people.anna.post("accept_proposal", slice=accepted).json() for _ in range(2)]
+        assert told[0]["outcome"] == told[1]["outcome"] == "answered"
+        assert told[0]["versions"] == told[1]["versions"]
+        corrected = people.anna.next()
+        people.anna.post("accept_proposal", slice=corrected)
+        skipped = people.anna.next()
+        aside = {"slice": skipped, "state": "skipped", "reason": "motion"}
+        assert [people.anna.post("aside", **aside).status_code for _ in range(2)] == [200, 200]
+        assert people.anna.post("aside", **aside | {"state": "unreadable"}).status_code == 409
+        assert people.rita.post("review/next").json()["slice"] == accepted
+        assert [people.rita.post("review/accept", slice=accepted).json() for _ in range(2)] == [{"outcome": "accepted"}] * 2
+        assert people.rita.post("review/next").json()["slice"] == corrected
+        mine = {index_of(corrected): np.ones((24, 32), np.uint8)}
+        told = [people.rita.send("review/correct", corrected, mine).json() for _ in range(2)]
+        assert told[0] | {"dice": None} == told[1]
+        other = people.rita.send("review/correct", corrected, {index_of(corrected): np.zeros((24, 32), np.uint8)})
+        assert other.status_code == 409, "another correction is no repeat"
+        assert [len(store.desk.versions(one)) for one in (accepted, corrected)] == [1, 2]
+        assert [one.kind for one in store.desk.reviews()] == ["accepted", "corrected"]
+
+
 def test_a_sign_of_life_says_whose_the_slice_is(people: People) -> None:
     slice_id = people.anna.next()
     assert people.anna.post("renew").json() == {}

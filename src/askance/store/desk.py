@@ -130,6 +130,10 @@ class Desk:
         lease = self._database.read(leases.holder, slice_id)
         return lease if lease is not None and lease.user == user else None
 
+    def ended(self, slice_id: str, user: str) -> str | None:
+        """How this person's last time with the slice in hand ended; None where it is in hand, or never was."""
+        return self._database.read(leases.ended, slice_id, user)
+
     def lapsed(self, user: str) -> set[str]:
         """Slices that ``user`` had in hand until the time was over."""
         return self._database.read(leases.left, user, "lapsed")
