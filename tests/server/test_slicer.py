@@ -162,21 +162,37 @@ def test_what_is_drawn_comes_late_and_is_kept_as_it_is_on_the_page(asking_study:
         assert [one.author for one in people.store.desk.versions(asked[0])] == ["anna", "ben"]
 
 
-def predict_as(monkeypatch: pytest.MonkeyPatch, labels: np.ndarray) -> None:
-    """Let ``labels`` be what every worker says of a file."""
+def predict_as(monkeypatch: pytest.MonkeyPatch, labels: np.ndarray) -> list[list[str]]:
+    """Let ``labels`` be what every worker says of a file; the commands that would have started one."""
+    commands = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command)
         write_volume(Path(command[command.index("--out") + 1]) / "image.nii", labels)
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(routes_work.subprocess, "run", run)
+    return commands
+
+
+def infer_file(person: Person) -> Any:
+    files = {"file": ("new.nii", nib.Nifti1Image(truth_of("p8"), AFFINE).to_bytes())}
+    return ask(person, "POST", "/infer/askance", files=files)
 
 
 def test_inference_of_a_file_names_the_classes_that_are_there_alone(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     predict_as(monkeypatch, np.where(truth_of("p8") == 2, 2, 0).astype(np.uint8))
-    files = {"file": ("new.nii", nib.Nifti1Image(truth_of("p8"), AFFINE).to_bytes())}
-    answer = ask(people.anna, "POST", "/infer/askance", files=files)
+    answer = infer_file(people.anna)
     assert '"label_names": {"blood pool": 2}' in answer.content.decode(errors="replace")
+
+
+def test_files_are_inferred_one_at_a_time_by_a_nice_worker(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = predict_as(monkeypatch, truth_of("p8"))
+    with routes_work._predicting:
+        refused = infer_file(people.anna)
+    assert (refused.status_code, refused.headers["retry-after"], commands) == (503, "60", [])
+    assert [infer_file(people.anna).status_code for _ in range(2)] == [200, 200]
+    assert [Path(command[0]).name for command in commands] == ["nice", "nice"]
 
 
 def test_a_session_keeps_no_text_of_its_image_and_goes_when_it_is_over(people: People) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from contextlib import suppress
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from askance.errors import AnswerError, DataError
 from askance.records import parse_slice_id
+from askance.server.jobs import NICENESS
 from askance.server.monai.client import PREFIX, TAB, Client, TheClient
 from askance.server.monai.routes_datastore import params_of
 from askance.server.monai.routes_info import MODEL, strategies_of
@@ -31,6 +33,9 @@ from askance.volumes.files import copy_bare, read_labels
 router = APIRouter(prefix=PREFIX, tags=["MONAI Label"])
 _EXPIRY_S = 3600
 _PREDICT_S = 600
+_AGAIN_S = 60
+#: One file is predicted at a time: each takes a process with a network, and a thread of the server that waits for it.
+_predicting = threading.Lock()
 
 
 @router.post("/activelearning/{strategy}")
@@ -93,17 +98,22 @@ def _present(client: Client, labels: NDArray[np.uint8]) -> dict[str, int]:
 
 
 def _predicted(client: Client, path: Path) -> Response:
-    """What a worker of its own says of a file; the server itself has no network in memory."""
+    """What a worker of its own says of a file; the server itself has no network in memory.
+
+    Raises:
+        AnswerError: the study or the file is not one for that.
+        HTTPException: 503: another file is predicted now, or it took too long.
+    """
     if len(client.store.config.channels) != 1:
         raise AnswerError("files can be inferred in studies of one channel only; use `askance predict`")
     with tempfile.TemporaryDirectory(prefix="askance-predict-") as folder:
         out = Path(folder) / "out"
-        command = [sys.executable, "-m", "askance", "predict", str(client.store.folder), str(path), "--out", str(out)]
+        if not _predicting.acquire(blocking=False):
+            raise HTTPException(503, "another file is inferred now; try again in a minute", {"Retry-After": str(_AGAIN_S)})
         try:
-            ran = subprocess.run(command, capture_output=True, timeout=_PREDICT_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise HTTPException(503, "the inference took too long") from None
-        made = list(out.glob("*.nii*")) if ran.returncode == 0 else []
+            made = _run_worker(client.store, path, out)
+        finally:
+            _predicting.release()
         if not made:
             raise AnswerError("the image cannot be predicted: it is damaged, or nothing that the model knows")
         labels = read_labels(made[0], len(client.store.config.classes), ignore=None).array
@@ -112,6 +122,17 @@ def _predicted(client: Client, path: Path) -> Response:
             "label.nii.gz" if made[0].suffix == ".gz" else "label.nii",
             made[0].read_bytes(),
         )
+
+
+def _run_worker(store: Store, path: Path, out: Path) -> list[Path]:
+    """The files that a worker, as nice as a job's, makes in ``out``; none where it fails."""
+    nice = [found, "-n", str(NICENESS)] if (found := shutil.which("nice")) else []
+    command = [*nice, sys.executable, "-m", "askance", "predict", str(store.folder), str(path), "--out", str(out)]
+    try:
+        ran = subprocess.run(command, capture_output=True, timeout=_PREDICT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise HTTPException(503, "the inference took too long") from None
+    return list(out.glob("*.nii*")) if ran.returncode == 0 else []
 
 
 @router.put("/session/")
