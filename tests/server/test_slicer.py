@@ -162,6 +162,16 @@ def test_what_is_drawn_comes_late_and_is_kept_as_it_is_on_the_page(asking_study:
         assert [one.author for one in people.store.desk.versions(asked[0])] == ["anna", "ben"]
 
 
+@pytest.mark.parametrize("strategy", ["first", "random", "score"])
+def test_a_strategy_asks_once_which_cases_are_labelled(
+    people: People, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    asked = []
+    monkeypatch.setattr(people.store.desk, "cases_with_labels", lambda: asked.append(strategy) or {"p1"})
+    assert ask(people.anna, "POST", f"/activelearning/{strategy}").json()["id"] in ("p2", "p3")
+    assert asked == [strategy]
+
+
 def predict_as(monkeypatch: pytest.MonkeyPatch, labels: np.ndarray) -> list[list[str]]:
     """Let ``labels`` be what every worker says of a file; the commands that would have started one."""
     commands = []

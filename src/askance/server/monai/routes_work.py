@@ -58,7 +58,8 @@ def _chosen(client: Client, strategy: str) -> str | None:
     if strategy == "query":
         given = desk.next(client.user.name, TAB)
         return parse_slice_id(given.lease.slice_id)[0] if given else None
-    unlabelled = [case.id for case in client.store.cases("learn") if case.id not in desk.cases_with_labels()]
+    labelled = desk.cases_with_labels()
+    unlabelled = [case.id for case in client.store.cases("learn") if case.id not in labelled]
     if not unlabelled or strategy == "first":
         return next(iter(unlabelled), None)
     if strategy == "random":
