@@ -60,10 +60,11 @@ def test_a_reviewer_who_is_the_second_reader_does_not_see_the_first_readers_labe
             assert not np.array_equal(labels_of(people.rita, case, tag)[..., index], theirs)
 
 
-def put_label(person: Person, case: str, volume: np.ndarray, **params: object) -> Any:
+def put_label(person: Person, case: str, volume: np.ndarray, tag: str = "final", **params: object) -> Any:
     image = nib.Nifti1Image(volume.astype(np.uint8), AFFINE)
     files = {"label": ("label.nii", image.to_bytes())}
-    return ask(person, "PUT", "/datastore/label", params={"image": case}, files=files, data={"params": json.dumps(params)})
+    where = {"image": case, "tag": tag}
+    return ask(person, "PUT", "/datastore/label", params=where, files=files, data={"params": json.dumps(params)})
 
 
 def _asked(people: People) -> tuple[str, list[str]]:
@@ -73,6 +74,20 @@ def _asked(people: People) -> tuple[str, list[str]]:
         waiting.setdefault(parse_slice_id(slice_id)[0], []).append(slice_id)
     case = max(waiting, key=lambda one: len(waiting[one]))
     return case, sorted(waiting[case], key=lambda one: parse_slice_id(one)[2])
+
+
+def test_what_the_reviewer_says_of_a_label_is_told_with_it_and_a_version_of_its_own_is_refused(people: People) -> None:
+    case = sorted(people.store.desk.cases_with_labels())[0]
+    for tag, info in (("final", {"status": "flagged"}), ("final", {"status": "approved"}), ("version_1", {"status": "x"})):
+        where = {"label": case, "tag": tag}
+        data = {"params": json.dumps(info)}
+        assert ask(people.rita, "PUT", "/datastore/updatelabelinfo", params=where, data=data).status_code == 200
+        assert ask(people.rita, "GET", "/datastore/label/info", params=where).json() == info
+    listed = ask(people.rita, "GET", "/datastore/", params={"output": "all"}).json()["objects"]
+    assert listed[case]["labels"]["final"]["info"] == {"status": "approved"}
+    refused = put_label(people.rita, case, truth_of(case), tag="version_1")
+    assert refused.status_code == 422
+    assert "send it as 'final'" in refused.json()["error"]
 
 
 def test_a_submitted_label_leaves_out_the_slices_that_nobody_touched(asking_study: Study) -> None:

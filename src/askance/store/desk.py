@@ -244,9 +244,9 @@ class Desk:
         """Mean of a figure over each case's slices, by that model; ``score`` is one."""
         return self._database.read(overview.case_means, measure)
 
-    def newest_note(self, what: str, case_id: str) -> dict[str, Any] | None:
-        """What was noted last of a case."""
-        return self._database.read(overview.newest_note, what, case_id)
+    def newest_notes(self, what: str) -> dict[tuple[str, str], dict[str, Any]]:
+        """What was noted last of each case and tag."""
+        return self._database.read(overview.newest_notes, what)
 
     def counts(self) -> dict[str, int]:
         """Slices of the newest query by state."""

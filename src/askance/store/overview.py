@@ -47,10 +47,8 @@ def case_means(connection: sa.Connection, measure: str) -> dict[str, float]:
     return {case: sum(found) / len(found) for case, found in values.items()}
 
 
-def newest_note(connection: sa.Connection, what: str, case_id: str) -> dict[str, Any] | None:
-    """``info`` of the newest line of the audit log that says ``what`` of the case."""
+def newest_notes(connection: sa.Connection, what: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Case and tag -> ``info`` of the newest line of the audit log that says ``what`` of them; older lines have no tag."""
     table = schema.audit
-    for detail in connection.scalars(sa.select(table.c.detail).where(table.c.what == what).order_by(table.c.id.desc())):
-        if detail.get("case") == case_id:
-            return dict(detail.get("info") or {})
-    return None
+    details = connection.scalars(sa.select(table.c.detail).where(table.c.what == what).order_by(table.c.id))
+    return {(one["case"], one.get("tag", "final")): dict(one.get("info") or {}) for one in details}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Query, Response, UploadFile
 
 from askance.errors import AnswerError
+from askance.records import Case
 from askance.server.monai.client import PREFIX, Client, TheClient
 from askance.server.monai.new_cases import add_image
 from askance.server.monai.routes_info import stats
@@ -18,6 +20,7 @@ from askance.server.monai.volumes import Wanted, annotated, has_labels, proposed
 
 router = APIRouter(prefix=PREFIX + "/datastore", tags=["MONAI Label"])
 _KEPT = "what is labelled is never deleted; a new version takes its place"
+_NOTE = "label info"
 _TAGS = {"final": annotated, "original": proposed}
 
 CaseName = Annotated[str, Query(min_length=1, max_length=300)]
@@ -33,7 +36,8 @@ def datastore(client: TheClient, output: str = "stats") -> Any:
     labelled = client.store.desk.cases_with_labels()
     if output == "train":
         return [{"image": case.id, "label": case.id} for case in cases if case.id in labelled]
-    objects = {case.id: _described(case, case.id in labelled) for case in cases}
+    noted = client.store.desk.newest_notes(_NOTE)
+    objects = {case.id: _described(case, case.id in labelled, noted) for case in cases}
     return {"name": client.store.config.name, "description": "", "images_dir": "", "labels_dir": "", "objects": objects}
 
 
@@ -94,8 +98,12 @@ def put_label(
     """A label from Slicer, as NIfTI or NRRD: answers for the slices of this case that were asked and drawn on.
 
     Where ``slices`` in ``params`` is ``all``, for all that were drawn on; where ``accept_unchanged`` is true, for those as
-    well that hold what was shown.
+    well that hold what was shown. Versions are the study's to number: a label under another tag than ``final`` is refused.
     """
+    if tag not in ("", "final"):
+        raise AnswerError(
+            f"a label cannot be kept as {tag[:80]!r}: the study numbers its versions itself; send it as 'final'"
+        )
     case, said = client.case(image), params_of(params)
     with unpacked(label, label_limit(case), NIFTI_OR_NRRD) as path:
         volume = read_label(path, case, 256).array
@@ -128,8 +136,7 @@ def image_info(client: TheClient, image: CaseName) -> dict[str, Any]:
 @router.get("/label/info")
 def label_info(client: TheClient, label: CaseName, tag: Tag = "final") -> dict[str, Any]:
     """What a reviewer noted last."""
-    del tag
-    return client.store.desk.newest_note("label info", client.case(label).id) or {}
+    return client.store.desk.newest_notes(_NOTE).get((client.case(label).id, tag), {})
 
 
 @router.put("/image/info")
@@ -139,9 +146,10 @@ def put_info(
     info: Annotated[str, Form(max_length=100_000)],
     image: Annotated[str | None, Query(max_length=300)] = None,
     label: Annotated[str | None, Query(max_length=300)] = None,
+    tag: Tag = "final",
 ) -> dict[str, Any]:
     """Keep what was noted of an image or a label."""
-    return _note(client, client.case(image or label or "").id, params_of(info))
+    return _note(client, client.case(image or label or "").id, tag, params_of(info))
 
 
 @router.put("/updatelabelinfo")
@@ -149,8 +157,7 @@ def update_label_info(
     client: TheClient, label: CaseName, params: Annotated[str, Form(max_length=100_000)], tag: Tag = "final"
 ) -> dict[str, Any]:
     """Keep what the Reviewer says of a label."""
-    del tag
-    return _note(client, client.case(label).id, params_of(params))
+    return _note(client, client.case(label).id, tag, params_of(params))
 
 
 def params_of(text: str) -> dict[str, Any]:
@@ -169,13 +176,13 @@ def params_of(text: str) -> dict[str, Any]:
     return said
 
 
-def _note(client: Client, case_id: str, said: dict[str, Any]) -> dict[str, Any]:
-    client.store.desk.note(client.user.name, "label info", detail={"case": case_id, "info": said})
+def _note(client: Client, case_id: str, tag: str, said: dict[str, Any]) -> dict[str, Any]:
+    client.store.desk.note(client.user.name, _NOTE, detail={"case": case_id, "tag": tag, "info": said})
     return said
 
 
-def _described(case: Any, labelled: bool) -> dict[str, Any]:
+def _described(case: Case, labelled: bool, noted: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
     suffix = suffix_of(case.images[0].path)
     ends = ".nii.gz" if suffix == ".nii" else suffix
-    labels = {"final": {"ext": ends, "info": {}}} if labelled else {}
+    labels = {"final": {"ext": ends, "info": noted.get((case.id, "final"), {})}} if labelled else {}
     return {"image": {"ext": suffix, "info": {}}, "labels": labels}
