@@ -97,12 +97,8 @@ def test_halves_hold_every_annotated_slice_once_and_each_patient_on_one_side(own
 class _Cases:
     """A study whose cases are called as their patients."""
 
-    @property
-    def store(self):
-        return self
-
-    def case(self, name):
-        return SimpleNamespace(patient=name)
+    def cases_by_id(self):
+        return {f"p{number}": SimpleNamespace(patient=f"p{number}") for number in range(6)}
 
 
 def _data(annotated, pseudo=0):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from askance.active import training
+from askance.active.crossing import halves_of
 from askance.active.experts import expert_of
+from askance.active.label_sets import label_entries, seen_in, training_data
 from askance.active.loop import collaborate
 from askance.active.ranking import predict_case
 from askance.api import report
@@ -50,6 +52,15 @@ def test_each_patch_of_a_pseudo_label_weighs_its_own_score_and_an_annotation_is_
             assert weights[place] == pytest.approx(entries[place].weight * scores**power, abs=2e-3)
     assert (weights[~pseudo] == 1).all()
     assert (np.ptp(weights[pseudo], axis=(1, 2)) > 0).any() == (power > 0)
+
+
+def test_the_store_is_not_asked_anew_for_the_case_of_every_slice(tmp_path, monkeypatch):
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data")) as study:
+        monkeypatch.setattr(Store, "case", None)
+        label_set = study.store.save_label_set(label_entries(study, 0))
+        with training_data(study, label_set) as data:
+            assert seen_in(study, data).patients == 3
+            assert len(halves_of(study, data, seed=0)) == 2
 
 
 def test_what_a_killed_training_left_in_the_cache_goes_and_nothing_of_the_next_stays(tmp_path):

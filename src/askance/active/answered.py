@@ -30,10 +30,11 @@ def answers_of(study: Study, query: Query) -> Iterator[tuple[Prediction, float]]
         return
     said = {one.slice_id: one for one in study.store.predictions.of(model) if one.slice_id in asked}
     answers = {one.slice_id: one for one in study.answers() if one.slice_id in said}
+    cases = study.cases_by_id()
     for case, indices in by_case(list(answers)).items():
         predicted = study.store.predictions.labels(model, case)
         for index in indices:
             name = slice_id(case, study.config.grid.axis, index)
-            truth = study.annotation_on_grid(answers[name])
+            truth = study.annotation_on_grid(answers[name], cases[case])
             dice = slices_dice(predicted[index][None], truth[None], len(study.config.classes))
             yield said[name], float(dice[0])

@@ -39,7 +39,8 @@ class Pairs:
 def halves_of(study: Study, data: TrainingData, seed: int) -> list[NDArray[np.intp]]:
     """The places of annotated slices in ``data``, in two halves by patient; none where they are too few to be halved."""
     places = np.flatnonzero(~data.pseudo)
-    patients = np.array([study.store.case(parse_slice_id(data.slice_ids[place])[0]).patient for place in places])
+    cases = study.cases_by_id()
+    patients = np.array([cases[parse_slice_id(data.slice_ids[place])[0]].patient for place in places])
     names = np.random.default_rng(seed).permutation(np.unique(patients))
     if len(names) < 2 or len(places) < _FEWEST:
         return []

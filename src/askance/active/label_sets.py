@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from askance.learning.fields import field_of
 from askance.learning.objectives import learns_from_unlabelled
 from askance.learning.pieces import come_in_one_piece, shown_throughout, shows_foreground
 from askance.learning.prediction import Seen
-from askance.records import IGNORE, LabelEntry, LabelSet, parse_slice_id, slice_id
+from askance.records import IGNORE, Case, LabelEntry, LabelSet, parse_slice_id, slice_id
 
 _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
@@ -59,19 +59,19 @@ def seen_in(study: Study, data: TrainingData) -> Seen:
     annotated, config = np.flatnonzero(~data.pseudo), study.config.training
     chosen = annotated[:: -(-len(annotated) // _LOOKED_AT)]
     labels = [data.labels[place] for place in chosen]
+    cases = study.cases_by_id()
     one_piece = config.one_piece and come_in_one_piece(labels)
     if one_piece:
-        along = [_along(study, data.slice_ids[place]) for place in chosen]
+        along = [_along(cases, data.slice_ids[place]) for place in chosen]
         one_piece = shown_throughout(along, [shows_foreground(label) for label in labels])
-    cases = {parse_slice_id(data.slice_ids[place])[0] for place in annotated}
-    patients = {study.store.case(case).patient for case in cases}
+    patients = {cases[parse_slice_id(data.slice_ids[place])[0]].patient for place in annotated}
     return Seen(one_piece, field_of(labels) if config.field else None, len(patients))
 
 
-def _along(study: Study, name: str) -> float:
+def _along(cases: Mapping[str, Case], name: str) -> float:
     """Where in its volume a slice lies, from 0 to 1."""
     case, axis, index = parse_slice_id(name)
-    return index / max(1, study.store.case(case).shape[axis] - 1)
+    return index / max(1, cases[case].shape[axis] - 1)
 
 
 @contextmanager
@@ -127,19 +127,21 @@ def _unlabelled(study: Study, label_set: LabelSet) -> tuple[str, ...]:
 
 def extents_of(study: Study, slice_ids: Sequence[str]) -> NDArray[np.int64]:
     """(N, 2): how far each of ``slice_ids`` covers the grid, in rows and columns."""
-    cases = [parse_slice_id(one)[0] for one in slice_ids]
-    extent = {case: study.extent(study.store.case(case)) for case in set(cases)}
-    return np.array([extent[case] for case in cases], np.int64).reshape(-1, 2)
+    extent = {name: study.extent(case) for name, case in study.cases_by_id().items()}
+    return np.array([extent[parse_slice_id(one)[0]] for one in slice_ids], np.int64).reshape(-1, 2)
 
 
 def _fill(study: Study, entries: tuple[LabelEntry, ...], labels: NDArray[np.uint8], weights: NDArray[np.float16]) -> None:
     """Write each entry's label to ``labels`` (N, H, W) and the weights of its patches to ``weights`` (N, h, w)."""
     weights[:] = np.array([entry.weight for entry in entries])[:, None, None]
+    cases = study.cases_by_id()
     annotations = {(one.slice_id, one.version): one for one in study.store.annotations(latest=False)}
     places = {(entry.slice_id, entry.kind): place for place, entry in enumerate(entries)}
     for place, entry in enumerate(entries):
         if entry.kind == "annotation" and entry.version is not None:
-            labels[place] = study.annotation_on_grid(annotations[entry.slice_id, entry.version])
+            labels[place] = study.annotation_on_grid(
+                annotations[entry.slice_id, entry.version], cases[parse_slice_id(entry.slice_id)[0]]
+            )
     teachers = {entry.slice_id: str(entry.model) for entry in entries if entry.kind == "pseudo"}
     for case, indices in by_case(list(teachers)).items():
         names = [slice_id(case, study.config.grid.axis, index) for index in indices]

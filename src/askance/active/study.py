@@ -58,6 +58,10 @@ class Study:
         """What its networks are made for."""
         return Shape.of(self.config)
 
+    def cases_by_id(self) -> dict[str, Case]:
+        """Every case by its id: for work on many slices, since each question to the store is a transaction."""
+        return {case.id: case for case in self.store.cases()}
+
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Cache every slice that is not cached yet."""
         self.cache.build(self.store.cases(), progress)
@@ -80,9 +84,8 @@ class Study:
         shape, spacing = self.inplane(case)
         return self.grid.labels_from_grid(labels, len(self.config.classes), shape, spacing)
 
-    def annotation_on_grid(self, annotation: Annotation) -> NDArray[np.uint8]:
-        """(H, W) uint8 on the working grid."""
-        case = self.store.case(parse_slice_id(annotation.slice_id)[0])
+    def annotation_on_grid(self, annotation: Annotation, case: Case) -> NDArray[np.uint8]:
+        """(H, W) uint8 on the working grid; ``case`` is the annotation's."""
         return self.to_grid(self.store.read_annotation(annotation), case)
 
     def truth(self, case: Case) -> NDArray[np.uint8]:
