@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from askance.api import init
+from askance.errors import UsageError
 from askance.planning import outlook
 from askance.volumes.layouts import find_dataset
 from made_studies import TINY, read_volume, write_dataset, write_volume
@@ -30,6 +31,23 @@ def test_neighbours_are_seen_where_most_slices_may_be_labelled(tmp_path, close, 
     with init(tmp_path / "study", find_dataset(close), preset=preset, settings=settings) as study:
         assert study.config.network.context == context
         assert any("network.context" in line for line in outlook(study)) == (context > 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"start": "patients", "patients": ["p1", "p2"]}, "base and validation come to 12 of 18 slices"),
+        ({"start": "patients"}, "base and validation come to 6 of 18 slices"),
+        ({"start": "slices", "slices": [f"p1/2/{index}" for index in range(6)]}, "base and validation come to 6 of 18"),
+        ({"start": "patients", "patients": ["p9"]}, "budget.patients names .'p9'.; wanted patients of learn"),
+        ({"start": "slices", "slices": ["p4/2/0"]}, "budget.slices names .'p4/2/0'.; wanted ids of the pool"),
+    ],
+)
+def test_a_base_that_the_first_query_would_refuse_is_refused_at_once(tmp_path, said, words):
+    settings = {"expert": "simulated", "budget": {"total": 5, "cycles": 1, **said}}
+    with pytest.raises(UsageError, match=words):
+        init(tmp_path / "study", find_dataset(write_dataset(tmp_path / "data")), settings=settings)
+    assert not (tmp_path / "study").exists()
 
 
 def test_neighbours_of_thick_slices_are_not_seen(tmp_path):

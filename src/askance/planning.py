@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from askance.active.acquisition import require_answer_to
-from askance.active.querying import require_room
+from askance.active.querying import base_of, base_rng, require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, GridConfig, StudyConfig, from_preset
 from askance.errors import DataError, SplitError, UsageError
 from askance.learning.architecture import Shape, crop_size, require_halvable
-from askance.records import Case, Split
+from askance.records import Case, Slice, Split, slice_id
 from askance.volumes.found import Found, some
 from askance.volumes.geometry import default_context, default_grid
 from askance.volumes.patients import Division, patients_of
@@ -65,18 +65,14 @@ def require_usable(config: StudyConfig, cases: Sequence[Case]) -> None:
 
     Raises:
         UsageError: an unknown acquisition or one that cannot ask here, a grid or crop that the networks cannot take,
-            or a base that is empty or beyond the budget.
+            or a base that is empty, not there or beyond the budget.
     """
     require_answer_to(config, config.acquisition)
     require_halvable(config.grid.size)
     crop_size(Shape.of(config), config.network, config.training)
-    if config.budget.start in ("spread", "random"):
-        total, labelled = _slices(config, cases), _given(config, cases)
-        base = _base(config.budget, total, labelled)
-        if not base and not labelled:
-            raise UsageError(f"the base is empty: budget.base = {config.budget.base:g} of {total} slices; raise it (--base)")
-        asked = base + config.budget.count(config.budget.validation, total)
-        require_room(config.budget, total, labelled, asked)
+    total, labelled = _slices(config, cases), _given(config, cases)
+    asked = _base(config, cases) + config.budget.count(config.budget.validation, total)
+    require_room(config.budget, total, labelled, asked)
 
 
 def with_validation(config: StudyConfig, cases: Sequence[Case], said: Mapping[str, Any]) -> StudyConfig:
@@ -87,7 +83,7 @@ def with_validation(config: StudyConfig, cases: Sequence[Case], said: Mapping[st
     if "validation" in said or any(case.split == "test" and case.label is not None for case in cases):
         return config
     total, labelled, budget = _slices(config, cases), _given(config, cases), config.budget
-    room = budget.count(budget.total, total) - labelled - _base(budget, total, labelled)
+    room = budget.count(budget.total, total) - labelled - _base(config, cases)
     validation = min(_MOST_VALIDATION, max(0, room) // _VALIDATION_SHARE)
     return config.model_copy(update={"budget": budget.model_copy(update={"validation": float(validation)})})
 
@@ -162,8 +158,13 @@ def _given(config: StudyConfig, cases: Sequence[Case]) -> int:
     return 0 if config.expert == "simulated" else sum(len(case.labelled) for case in cases if case.split == "learn")
 
 
-def _base(budget: BudgetConfig, total: int, labelled: int) -> int:
-    return max(0, budget.count(budget.base, total) - labelled) if budget.start in ("spread", "random") else 0
+def _base(config: StudyConfig, cases: Sequence[Case]) -> int:
+    """How many slices the first query asks to learn from."""
+    axis, learn = config.grid.axis, [case for case in cases if case.split == "learn"]
+    slices = [Slice(one.id, axis, i, one.patient, one.split) for one in learn for i in range(one.shape[axis])]
+    given = set() if config.expert == "simulated" else {slice_id(one.id, axis, i) for one in learn for i in one.labelled}
+    pool = [one for one in slices if one.id not in given]
+    return len(base_of(config.budget, slices, pool, len(given), base_rng(config.seed)))
 
 
 def require_learn(cases: Sequence[Case]) -> None:

@@ -275,7 +275,9 @@ def test_a_larger_budget_without_more_cycles_is_told_to_want_cycles(make_study: 
 def test_a_base_beyond_the_budget_is_refused(make_study: Callable[..., Study]) -> None:
     with pytest.raises(UsageError, match="come to 8 of"):
         make_study(budget={"base": 8, "total": 6, "cycles": 1})
-    with make_study("paper", budget={"start": "patients", "total": 6, "cycles": 1}) as study:
+    with make_study(budget={"start": "patients", "total": 7, "cycles": 1}) as study:
+        less = study.config.budget.model_copy(update={"total": 6.0})  # by hand, in study.toml
+        study.store.save_config(study.config.model_copy(update={"budget": less}))
         with pytest.raises(UsageError, match="raise it"):
             api.run(study)
         assert study.store.query(0) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from askance.active.acquisition import Acquisition, Candidate, acquisition, require_truth_for
@@ -12,7 +14,7 @@ from askance.active.measures import given
 from askance.active.study import Study, by_case
 from askance.config import BudgetConfig
 from askance.errors import UsageError
-from askance.records import IGNORE, SET_ASIDE, Asked, Prediction, Query, slice_id
+from askance.records import IGNORE, SET_ASIDE, Asked, Prediction, Query, Slice, slice_id
 
 _QUERY_STREAM = 7  # keeps this file's random numbers apart from those of training with the same seed
 
@@ -28,18 +30,12 @@ def ask_base(study: Study) -> Query:
     known = study.store.query(0)
     if known is not None:
         return _with_others(study, known) if _leads_nowhere(study, known) else known
-    config, rng = study.config, np.random.default_rng((study.config.seed, _QUERY_STREAM, 0))
+    config, rng = study.config, base_rng(study.config.seed)
     pool = study.pool()
     learn = study.store.slices("learn")
-    require_patients(config.budget, learn)
     total = len(learn)
     labelled = len(study.store.annotations())
-    wanted = max(0, config.budget.count(config.budget.base, total) - labelled)
-    a_patient = config.budget.start == "patients" and (config.budget.patients or not labelled)
-    by_name = bool(a_patient or config.budget.start == "slices")
-    ids = STARTS[config.budget.start](pool, wanted, config.budget, rng) if pool and (wanted or by_name) else []
-    if not ids and not labelled:
-        raise UsageError(f"the base is empty: budget.base = {config.budget.base} of {total} slices; raise it")
+    ids = base_of(config.budget, learn, pool, labelled, rng)
     asked = [Asked(one, 1 - place / max(1, len(ids)), f"base: {config.budget.start}") for place, one in enumerate(ids)]
     rest = sorted({one.id for one in pool} - set(ids))
     drawn = rng.permutation(len(rest))[: config.budget.count(config.budget.validation, total)]
@@ -48,6 +44,29 @@ def ask_base(study: Study) -> Query:
     query = Query(0, config.budget.start, tuple(asked))
     study.store.save_query(query)
     return query
+
+
+def base_rng(seed: int) -> np.random.Generator:
+    """What the base of a study with this ``seed`` is drawn by."""
+    return np.random.default_rng((seed, _QUERY_STREAM, 0))
+
+
+def base_of(
+    budget: BudgetConfig, learn: Sequence[Slice], pool: Sequence[Slice], labelled: int, rng: np.random.Generator
+) -> list[str]:
+    """What of the ``pool`` is labelled to learn from before there is a model, where ``labelled`` of ``learn`` are already.
+
+    Raises:
+        UsageError: nothing, or what is named is not there.
+    """
+    require_patients(budget, learn)
+    wanted = max(0, budget.count(budget.base, len(learn)) - labelled)
+    a_patient = budget.start == "patients" and (budget.patients or not labelled)
+    by_name = bool(a_patient or budget.start == "slices")
+    ids = STARTS[budget.start](pool, wanted, budget, rng) if pool and (wanted or by_name) else []
+    if not ids and not labelled:
+        raise UsageError(f"the base is empty: budget.base = {budget.base:g} of {len(learn)} slices; raise it (--base)")
+    return ids
 
 
 def _leads_nowhere(study: Study, base: Query) -> bool:
