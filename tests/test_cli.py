@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from askance import api
 from askance.active.study import Study
@@ -160,6 +161,30 @@ def test_a_study_whose_given_labels_cannot_be_stored_leaves_nothing(
     assert main(["init", str(tmp_path / "study"), "--data", str(tiny_dataset)]) == 1
     assert "the disk is full" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_is_a_message_and_any_other_fault_stays_one(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Study, "open", failing)
+    assert main(["status", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "out of memory; make training.batch or training.crop smaller" in said
+    assert "grid" in said
+    error = RuntimeError("a fault of ours")
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        main(["status", str(tmp_path)])
 
 
 def test_a_failing_disk_is_a_message_and_no_traceback(

@@ -11,7 +11,7 @@ import sys
 
 from askance import __version__
 from askance.commands import bench, data, loop, results, serving
-from askance.errors import AskanceError
+from askance.errors import OUT_OF_MEMORY, AskanceError, is_out_of_memory
 
 TYPE_CHECKING = False  # importing typing takes as long as all else that --help needs
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def _called(arguments: argparse.Namespace) -> int:
     except OSError as error:  # a disk or a folder that failed where nobody foresaw it: still a message, not a traceback
         where = f"{error.filename}: " if error.filename else ""
         print(f"askance: {where}{error.strerror or error}; check free space and permissions", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"askance: {OUT_OF_MEMORY}", file=sys.stderr)
         return 1
     return 0
 

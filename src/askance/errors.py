@@ -26,6 +26,7 @@ A message says what was found, what was wanted, where (path, slice id) and what 
 """
 
 __all__ = [
+    "OUT_OF_MEMORY",
     "AccessError",
     "AnswerError",
     "AskanceError",
@@ -45,7 +46,21 @@ __all__ = [
     "UsageError",
     "WaitingForExpert",
     "WorkerLost",
+    "is_out_of_memory",
 ]
+
+
+#: What is said where memory ran out, of this machine or of its graphics card.
+OUT_OF_MEMORY = (
+    "out of memory; make training.batch or training.crop smaller in study.toml, or the grid (--size, or a coarser "
+    "--spacing, of a new study), or end other programs"
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` is Python's, numpy's or PyTorch's word for it; PyTorch has no class of its own for a CPU's."""
+    no_class = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or no_class
 
 
 class AskanceError(Exception):

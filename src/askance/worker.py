@@ -14,7 +14,7 @@ from typing import Any
 
 from askance import api
 from askance.active.study import Study
-from askance.errors import AskanceError, WaitingForExpert
+from askance.errors import OUT_OF_MEMORY, AskanceError, WaitingForExpert, is_out_of_memory
 from askance.learning.task import Step
 from askance.server.answering import said
 from askance.server.jobs import NICENESS, process_name
@@ -86,7 +86,8 @@ def work(folder: Path, job_id: int) -> None:
             jobs.end(job_id, "failed", said(error))
             raise
         except BaseException as error:
-            jobs.end(job_id, "failed", f"{type(error).__name__}; its log says more")
+            found = OUT_OF_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}; its log says more"
+            jobs.end(job_id, "failed", found)
             raise
 
 
