@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from askance.active.study import Study
 from askance.cli import main
 from askance.errors import UsageError
-from askance.server import guarding, serving
+from askance.server import guarding, page, serving
 from askance.server.app import create_app
 from askance.server.guarding import HEADERS
 from askance.server.serving import Address, require_private, serve
@@ -96,11 +96,20 @@ def test_a_slice_that_is_none_is_refused_without_a_path(people: People, name: st
         assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/assets/../app.py", "/assets/%2e%2e/app.py", "/assets//etc/passwd", "/assets/..%2fapp.py"]
-)
-def test_no_file_beside_the_page_is_served(people: People, path: str) -> None:
-    assert people.anna.client.get(f"/assets/{path}").status_code == 404
+@pytest.mark.parametrize("path", ["../secret.py", "x/../../secret.py", "..\\secret.py", "SECRET", "/SECRET", "link.py"])
+def test_no_file_beside_the_page_is_served(
+    people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    assets, secret = tmp_path / "page" / "assets", tmp_path / "page" / "secret.py"
+    (assets / "x").mkdir(parents=True)
+    (assets / "page.js").write_text("")
+    secret.write_text("")
+    (assets / "link.py").symlink_to(secret)
+    monkeypatch.setattr(page, "ASSETS", assets)
+    client = TestClient(create_app(people.store), base_url="http://127.0.0.1")
+    assert client.get("/assets/page.js").status_code == 200
+    hidden = path.replace("SECRET", str(secret)).replace("/", "%2f").replace(".", "%2e")  # else the client tidies it up
+    assert client.get(f"/assets/{hidden}").status_code == 404
 
 
 def test_a_body_larger_than_allowed_is_refused(people: People) -> None:
