@@ -3,7 +3,7 @@
 import pytest
 
 from askance.metrics.learning_curve import WORTH_DICE
-from askance.server.advice import advice_of, curve_of
+from askance.server.advice import Advisor, advice_of, curve_of
 
 
 def records(dice: list[float], step: int = 20, spread: float = 0.02, volumes: int = 5) -> list[dict]:
@@ -33,6 +33,21 @@ def estimates(dice: list[float], slices: bool = True) -> list[dict]:
 
 def advice(made: list[dict], left: int = 30, more: int = 30) -> dict:
     return advice_of(curve_of(made), left, more)
+
+
+def test_advice_is_worked_out_again_only_where_what_it_rests_on_has_changed() -> None:
+    asked: list[int] = []
+    advisor = Advisor(lambda: asked.append(1) or {}, seed=0)
+    dice = [0.60, 0.72, 0.80, 0.86]
+    for made, left, more, times in (
+        (dice[:3], 30, 30, 1),
+        (dice[:3], 29, 30, 1),
+        (dice[:3], 29, 20, 2),
+        (dice, 29, 20, 3),
+        (dice, 0, 20, 4),
+    ):
+        assert advisor.advice(curve_of(records(made)), left, more) == advice(records(made), left, more)
+        assert len(asked) == times
 
 
 def test_a_curve_that_climbs_says_go_on_with_gain_and_interval() -> None:

@@ -7,7 +7,7 @@ worth are numbers, and stand in ``metrics.learning_curve``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,24 @@ class Point:
     dice: float
     units: Mapping[str, float]
     measured_on: Literal["test volume", "validation slice"]
+
+
+class Advisor:
+    """Keeps the newest advice until what it rests on changes: it takes a tenth of a second, and every open page asks again.
+
+    ``patients`` gives whose each case is.
+    """
+
+    def __init__(self, patients: Callable[[], Mapping[str, str]], seed: int) -> None:
+        self._patients, self._seed = patients, seed
+        self._kept: tuple[tuple[list[Point], bool, int], dict[str, Any]] | None = None
+
+    def advice(self, curve: Sequence[Point], left: int, more: int) -> dict[str, Any]:
+        """As of :func:`advice_of`."""
+        asked, kept = (list(curve), left == 0, more), self._kept
+        if kept is None or kept[0] != asked:
+            self._kept = kept = (asked, advice_of(curve, left, more, self._seed, self._patients()))
+        return kept[1]
 
 
 def curve_of(records: Sequence[Mapping[str, Any]]) -> list[Point]:

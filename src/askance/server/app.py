@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from askance import __version__
 from askance.server import page, routes_review, routes_study, routes_work
+from askance.server.advice import Advisor
 from askance.server.answering import explain_errors
 from askance.server.guarding import Guard
 from askance.server.jobs import Jobs
@@ -23,6 +24,7 @@ def create_app(store: Store) -> FastAPI:
     """The application that serves ``store``; who makes it closes the store."""
     app = FastAPI(title="askance", version=__version__, lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.store, app.state.views, app.state.jobs = store, Views(store), Jobs(store)
+    app.state.advisor = Advisor(lambda: {case.id: case.patient for case in store.cases()}, store.config.seed)
     ours, monai = (
         (routes_work, routes_review, routes_study),
         (routes_info, routes_datastore, routes_model, routes_tasks, monai_work),

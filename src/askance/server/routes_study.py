@@ -15,7 +15,7 @@ from askance.colours import as_hex, class_colour
 from askance.config import BudgetConfig
 from askance.records import OPEN, UNSEEN
 from askance.server.access import Admin, Anybody, TheStore, study_key
-from askance.server.advice import advice_of, curve_of
+from askance.server.advice import Advisor, curve_of
 from askance.server.jobs import Jobs, as_told
 from askance.store.store import Store
 from askance.store.users import Role
@@ -43,7 +43,14 @@ def jobs_of(request: Request) -> Jobs:
     return jobs
 
 
+def advisor_of(request: Request) -> Advisor:
+    """The server's advice."""
+    advisor: Advisor = request.app.state.advisor
+    return advisor
+
+
 TheJobs = Annotated[Jobs, Depends(jobs_of)]
+TheAdvisor = Annotated[Advisor, Depends(advisor_of)]
 JobId = Annotated[int, Path(ge=1, le=2**31)]
 
 
@@ -60,7 +67,11 @@ def me(store: TheStore, user: Anybody) -> dict[str, Any]:
 
 @router.get("/progress")
 def progress(
-    store: TheStore, user: Anybody, jobs: TheJobs, idle: Annotated[Literal["work", "review"] | None, Query()] = None
+    store: TheStore,
+    user: Anybody,
+    jobs: TheJobs,
+    advisor: TheAdvisor,
+    idle: Annotated[Literal["work", "review"] | None, Query()] = None,
 ) -> dict[str, Any]:
     """What is left, how long a slice takes, the budget curve, what comes next and whether it is worth it.
 
@@ -71,7 +82,7 @@ def progress(
     seconds = store.desk.seconds_per_slice(user.name)
     cycles, left = store.cycles(), _left_to_ask(store, budget)
     curve, trained = curve_of([cycle.record for cycle in cycles]), max((cycle.number for cycle in cycles), default=-1)
-    more, patients = _next_size(store, left, counts, trained), {case.id: case.patient for case in store.cases()}
+    more = _next_size(store, left, counts, trained)
     newest = jobs.newest()
     return {
         "counts": counts,
@@ -83,7 +94,7 @@ def progress(
         "budget": budget,
         "agreement": _agreement(store),
         "curve": [{key: getattr(point, key) for key in ("cycle", "labelled", "budget", "dice")} for point in curve],
-        "advice": advice_of(curve, left, more, store.config.seed, patients),
+        "advice": advisor.advice(curve, left, more),
         "job": as_told(newest) if newest else None,
         "waits": idle is not None and store.desk.waits(user.name, review=idle == "review"),
     }
