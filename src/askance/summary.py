@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from askance import __version__
 from askance.active.environment import describe_environment
-from askance.active.experts import proposal_of
+from askance.active.experts import proposals_of
 from askance.active.measuring import test_slices
 from askance.active.scores import enlarged
-from askance.active.study import Study
+from askance.active.study import Study, by_case
 from askance.errors import UsageError
 from askance.metrics.dice import slice_dice
-from askance.records import Asked, Case, CycleRecord, Prediction, Query, Split, parse_slice_id
+from askance.records import Case, CycleRecord, Prediction, Query, Split, parse_slice_id, slice_id
 from askance.report.data import AskedSlice, Counts, Panel, ReportData, ScoredSlice, StudyFacts
 from askance.volumes.geometry import inplane
 
@@ -31,7 +31,7 @@ def gather(study: Study, full_supervision: float | None = None) -> ReportData:
         for cycle in study.store.cycles()
         for one, dice in test_slices(study, cycle.model)
     )
-    asked = tuple(_asked(study, query, one) for query in study.store.queries() for one in query.asked)
+    asked = tuple(one for query in study.store.queries() for one in _asked(study, query))
     shown, aspect = _made(study)
     return ReportData(_facts(study), cycles, scored, asked, tuple(figure2(study)), full_supervision, shown, aspect)
 
@@ -61,17 +61,23 @@ def _facts(study: Study) -> StudyFacts:
     )
 
 
-def _asked(study: Study, query: Query, one: Asked) -> AskedSlice:
-    return AskedSlice(query.cycle, one.slice_id, one.reason, one.score, _proposal_dice(study, query, one.slice_id))
+def _asked(study: Study, query: Query) -> Iterator[AskedSlice]:
+    dice = _proposal_dice(study, query) if query.model else {}
+    for one in query.asked:
+        yield AskedSlice(query.cycle, one.slice_id, one.reason, one.score, dice.get(one.slice_id))
 
 
-def _proposal_dice(study: Study, query: Query, slice_name: str) -> float | None:
-    """Dice of what the model proposed with what the expert answered; None where either is missing or both are empty."""
-    annotation, proposal = study.store.annotation(slice_name), proposal_of(study, query.model, slice_name)
-    if annotation is None or proposal is None:
-        return None
-    dice = slice_dice(proposal, study.store.read_annotation(annotation), len(study.config.classes))
-    return None if np.isnan(dice) else dice
+def _proposal_dice(study: Study, query: Query) -> dict[str, float]:
+    """Dice of the proposals with what the expert answered, by slice; none where one is missing or both are empty."""
+    asked, cases, found = set(query.slice_ids), study.cases_by_id(), {}
+    answers = {one.slice_id: one for one in study.store.annotations() if one.slice_id in asked}
+    for case_id, indices in by_case(list(answers)).items():
+        for index, proposal in proposals_of(study, query.model, cases[case_id], indices).items():
+            name = slice_id(case_id, study.config.grid.axis, index)
+            dice = slice_dice(proposal, study.store.read_annotation(answers[name]), len(study.config.classes))
+            if not np.isnan(dice):
+                found[name] = dice
+    return found
 
 
 def figure2(study: Study, slice_ids: Sequence[str] | None = None) -> list[Panel]:

@@ -15,13 +15,15 @@ import pytest
 import SimpleITK as sitk
 
 from askance.active.exchange import read_answers, write_query
-from askance.active.experts import proposal_of
-from askance.active.proposals import shown_proposal
+from askance.active.experts import proposals_of
+from askance.active.proposals import shown_proposals
 from askance.active.sheet import read_sheet, write_sheet
-from askance.active.study import Study
+from askance.active.study import Study, by_case
 from askance.api import init
 from askance.errors import AnswerError, SourceChanged, SourceMissing, StudyError, UsageError
 from askance.records import parse_slice_id
+from askance.store.predictions import Predictions
+from askance.summary import gather
 from askance.volumes.layouts import find_dataset
 from askance.volumes.patients import Division
 from made_studies import AFFINE, SHAPE, TEST, TINY, advance, make_study, read_volume, real, truth_of, write_dataset
@@ -70,6 +72,12 @@ def draw_truth(folder: Path, slice_id: str) -> None:
     edit(folder, case, lambda labels: labels.__setitem__((..., index), truth_of(case)[..., index]))
 
 
+def proposal_of(study: Study, slice_id: str) -> np.ndarray:
+    """What the model that asked last proposed."""
+    case, _, index = parse_slice_id(slice_id)
+    return proposals_of(study, study.store.queries()[-1].model, study.store.case(case), [index])[index]
+
+
 def stored(study: Study) -> list[tuple[str, int, str]]:
     return [(one.slice_id, one.version, one.author) for one in study.store.annotations(latest=False)]
 
@@ -109,7 +117,7 @@ def test_asked_slices_show_the_proposal_and_annotated_ones_their_annotation(aski
         labels = read_volume(folder / f"{case}_labels.nii.gz")
         for index in range(SHAPE[2]):
             name = f"{case}/2/{index}"
-            proposal = proposal_of(asking_study, query.model, name) if name in query.slice_ids else None
+            proposal = proposal_of(asking_study, name) if name in query.slice_ids else None
             expected = proposal if proposal is not None else annotations.get(name, np.zeros(SHAPE[:2]))
             np.testing.assert_array_equal(labels[..., index], expected)
             shown += int(proposal is not None and proposal.any())
@@ -117,11 +125,12 @@ def test_asked_slices_show_the_proposal_and_annotated_ones_their_annotation(aski
 
 
 def test_slices_of_the_base_and_for_validation_have_no_proposal(asking_study, tmp_path, tiny_dataset):
-    query = asking_study.store.queries()[-1]
+    store, query = asking_study.store, asking_study.store.queries()[-1]
     first = query.asked[0]
     unassisted = replace(query, asked=(replace(first, role="validation"),))
-    assert shown_proposal(asking_study, query, first.slice_id) is not None
-    assert shown_proposal(asking_study, unassisted, first.slice_id) is None
+    case, _, index = parse_slice_id(first.slice_id)
+    assert list(shown_proposals(asking_study, query, store.case(case), [index])) == [index]
+    assert shown_proposals(asking_study, unassisted, store.case(case), [index]) == {}
     shutil.rmtree(tiny_dataset)
     with make_study(tmp_path / "new", write_dataset(tiny_dataset, labelled=TEST), expert="human") as study:
         advance(study)
@@ -188,9 +197,25 @@ def test_corrected_slices_become_annotations_and_the_correction_is_counted(askin
     truth = truth_of(case)[..., index]
     np.testing.assert_array_equal(asking_study.store.read_annotation(annotation), truth)
     assert (annotation.author, annotation.proposal) == ("anna", query.model)
-    changed = int((truth != proposal_of(asking_study, query.model, name)).sum())
+    changed = int((truth != proposal_of(asking_study, name)).sum())
     assert (annotation.effort.changed_voxels, annotation.effort.area_voxels) == (changed, int((truth > 0).sum()))
     assert asking_study.store.state(name) == "accepted"
+
+
+def test_the_proposals_of_a_case_are_unpacked_once_not_once_a_slice(asking_study, tmp_path, monkeypatch):
+    query, unpacked = asking_study.store.queries()[-1], []
+    cases = list(by_case(query.slice_ids))
+    assert len(cases) < len(query.slice_ids)
+    read = Predictions.labels
+    monkeypatch.setattr(Predictions, "labels", lambda self, model, case: unpacked.append(case) or read(self, model, case))
+    folder = write_query(asking_study, tmp_path / "query")
+    assert unpacked == cases
+    mark(folder, *["done"] * len(query.asked))
+    read_answers(asking_study, folder, "anna", accept_unchanged=True)
+    assert unpacked == cases * 2
+    monkeypatch.setattr("askance.summary.figure2", lambda study: [])
+    assert any(one.dice == 1.0 for one in gather(asking_study).asked)
+    assert sorted(unpacked) == sorted(cases * 3)
 
 
 def test_skipped_and_unreadable_slices_keep_the_reason(asking_study, folder):

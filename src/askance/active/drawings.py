@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.active.proposals import labels_name, shown_proposal
+from askance.active.proposals import labels_name, shown_proposals
 from askance.active.study import Study, by_case
 from askance.errors import DataError
 from askance.metrics.effort import count_effort
@@ -65,9 +65,10 @@ class _Reader:
             self.drawings.problems.append(str(error))
             return
         drawn = {int(index) for index in np.flatnonzero(planes.any((1, 2)))}
+        proposals = shown_proposals(self._study, self._query, case, drawn | set(indices))
         for index in sorted(drawn | set(indices)):
             name = slice_id(case.id, self._study.config.grid.axis, index)
-            labels, proposal = np.ascontiguousarray(planes[index]), shown_proposal(self._study, self._query, name)
+            labels, proposal = np.ascontiguousarray(planes[index]), proposals.get(index)
             if index in indices:
                 self._take(name, labels, proposal)
             elif not self._shows(name, labels, proposal):

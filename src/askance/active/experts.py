@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from askance.active.study import Study, by_case
 from askance.errors import LabelError
 from askance.metrics.effort import count_effort
-from askance.records import OPEN, Case, Query, parse_slice_id, slice_id
+from askance.records import OPEN, Case, Query, slice_id
 from askance.store.answers import Answer
 
 
@@ -46,11 +47,10 @@ class SimulatedExpert:
     def _answers_of_case(self, case: Case, indices: list[int], query: Query, unassisted: set[str]) -> list[Answer]:
         _require_labels(case, indices)
         truth, axis = self._study.truth(case), self._study.config.grid.axis
-        answers = []
+        proposals, answers = proposals_of(self._study, query.model, case, indices), []
         for index in indices:
             name, labels = slice_id(case.id, axis, index), np.ascontiguousarray(truth[index])
-            model = None if name in unassisted else query.model
-            proposal = proposal_of(self._study, model, name)
+            model, proposal = (None, None) if name in unassisted else (query.model, proposals.get(index))
             answers.append(Answer(name, labels, "simulated", count_effort(labels, proposal), model))
         return answers
 
@@ -82,14 +82,12 @@ def expert_of(study: Study) -> Expert:
     return SimulatedExpert(study) if study.config.expert == "simulated" else HumanExpert()
 
 
-def proposal_of(study: Study, model: str | None, slice_name: str) -> NDArray[np.uint8] | None:
-    """``model``'s prediction of a slice at the file's resolution, (h, w) uint8; None without a model."""
-    if model is None:
-        return None
-    case_id, _, index = parse_slice_id(slice_name)
-    if case_id not in study.store.predictions.cases(model):
-        return None
-    return study.from_grid(study.store.predictions.labels(model, case_id)[index], study.store.case(case_id))
+def proposals_of(study: Study, model: str | None, case: Case, indices: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+    """``model``'s predictions of slices of ``case``, (h, w) uint8 of the file's pixels, by index; none without a model."""
+    if model is None or not indices or case.id not in study.store.predictions.cases(model):
+        return {}
+    labels = study.store.predictions.labels(model, case.id)  # the whole case is unpacked: asked for once, not once a slice
+    return {index: study.from_grid(labels[index], case) for index in indices}
 
 
 def _require_labels(case: Case, indices: list[int]) -> None:

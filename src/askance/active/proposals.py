@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.active.experts import proposal_of
+from askance.active.experts import proposals_of
 from askance.active.folders import suffix_of
 from askance.active.study import Study
 from askance.active.viewers import whereabouts
@@ -27,10 +27,10 @@ def labels_name(case: Case) -> str:
     return f"{case.id}_labels{'.nii.gz' if suffix == '.nii' else suffix}"
 
 
-def shown_proposal(study: Study, query: Query, name: str) -> NDArray[np.uint8] | None:
-    """The proposal (h, w) that goes with the slice ``name``; None for the base and for slices of role validation."""
-    assisted = {one.slice_id for one in query.asked if one.role == "train"}
-    return proposal_of(study, query.model if name in assisted else None, name)
+def shown_proposals(study: Study, query: Query, case: Case, indices: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+    """The proposals (h, w) that go with slices of a case, by index; none for the base and for slices of role validation."""
+    assisted, axis = {one.slice_id for one in query.asked if one.role == "train"}, study.config.grid.axis
+    return proposals_of(study, query.model, case, [one for one in indices if slice_id(case.id, axis, one) in assisted])
 
 
 def volume_to_correct(
@@ -39,11 +39,11 @@ def volume_to_correct(
     """(X, Y, Z) in the file's geometry: proposals on ``slice_ids``, ``annotations`` by slice id elsewhere, 0 on the rest."""
     volume, axis = np.zeros(case.shape, np.uint8), study.config.grid.axis
     planes = split(volume, axis)
-    for index in range(len(planes)):
-        name = slice_id(case.id, axis, index)
+    names = [slice_id(case.id, axis, index) for index in range(len(planes))]
+    proposals = shown_proposals(study, query, case, [index for index, name in enumerate(names) if name in slice_ids])
+    for index, name in enumerate(names):
         if name in slice_ids:
-            proposal = shown_proposal(study, query, name)
-            planes[index] = 0 if proposal is None else proposal
+            planes[index] = proposals.get(index, 0)
         elif name in annotations:
             planes[index] = study.store.read_annotation(annotations[name])
     return volume
@@ -51,7 +51,7 @@ def volume_to_correct(
 
 def sheet_rows(study: Study, query: Query, slice_ids: Sequence[str]) -> list[dict[str, str]]:
     """The rows of query.csv, in the order of ``slice_ids``."""
-    asked = {one.slice_id: one for one in query.asked}
+    asked, cases = {one.slice_id: one for one in query.asked}, study.cases_by_id()
     rows = []
     for number, name in enumerate(slice_ids, start=1):
         case_id, axis, index = parse_slice_id(name)
@@ -61,7 +61,7 @@ def sheet_rows(study: Study, query: Query, slice_ids: Sequence[str]) -> list[dic
                 "nr": str(number),
                 "slice_id": name,
                 "case": case_id,
-                **whereabouts(study.store.case(case_id).affine, axis, index),
+                **whereabouts(cases[case_id].affine, axis, index),
                 "why": one.reason,
                 "score": "" if one.score is None else f"{one.score:.3f}",
                 "role": one.role,
