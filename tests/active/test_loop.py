@@ -23,6 +23,7 @@ from askance.active.study import Study
 from askance.active.uncertainty import Extreme
 from askance.errors import AskanceError, SourceChanged, SplitError, StudyBusy, UsageError, WaitingForExpert
 from askance.learning.outcome import DIRECTIONS
+from askance.records import Case
 from askance.report.tables import budget_table
 from askance.store.answers import Answer
 from askance.volumes.layouts import find_dataset
@@ -126,7 +127,7 @@ def test_a_partly_answered_query_still_waits(make_study: Callable[..., Study]) -
             collaborate(study, HumanExpert())
         query = study.store.query(0)
         assert query is not None
-        answers = SimulatedExpert(study).answers(query)
+        answers = [one for of_case in SimulatedExpert(study).answers(query) for one in of_case]
         study.store.save_answers(answers[:3])
         with pytest.raises(WaitingForExpert, match="1 of 4 slices wait"):
             collaborate(study, HumanExpert())
@@ -134,6 +135,30 @@ def test_a_partly_answered_query_still_waits(make_study: Callable[..., Study]) -
         with pytest.raises(WaitingForExpert, match="cycle 1"):
             collaborate(study, HumanExpert())
         assert len(study.store.label_set(study.store.models()[0].label_set).entries) == 3
+
+
+def test_simulated_answers_are_stored_case_by_case_and_a_kill_between_them_loses_none(
+    make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_study(budget={"base": 9, "total": 9, "cycles": 0}) as study:
+        query, stored = loop.Turn(study, Unwatched()).ask_base(), []
+        truth = Study.truth
+
+        def killed_at_the_second(self: Study, case: Case) -> Any:
+            stored.append({one.slice_id.split("/")[0] for one in study.store.annotations()})
+            if len(stored) == 2:
+                raise KeyboardInterrupt
+            return truth(self, case)
+
+        monkeypatch.setattr(Study, "truth", killed_at_the_second)
+        turn = loop.Turn(study, Unwatched())
+        with pytest.raises(KeyboardInterrupt):
+            turn.answer(query, SimulatedExpert(study))
+        turn.answer(query, SimulatedExpert(study))
+        assert [len(cases) for cases in stored] == [0, 1, 1, 2]
+        assert [(one.slice_id, one.version) for one in study.store.annotations(latest=False)] == [
+            (one, 1) for one in sorted(query.slice_ids)
+        ]
 
 
 def test_validation_slices_are_answered_without_a_proposal_counted_and_never_trained_on(

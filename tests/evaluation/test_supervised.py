@@ -50,6 +50,22 @@ def test_only_slices_of_which_something_is_labelled_are_learnt(cases: list[Case]
     assert labels.max() <= 2
 
 
+def test_the_truth_is_stored_case_by_case(cases: list[Case], tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def killed_at_the_second_answer(case: Case) -> NDArray[np.uint8]:
+        asked.append(case.id)
+        if len(asked) == len(cases) + 2:  # each is looked through for what it labels before
+            raise KeyboardInterrupt
+        return partly(case)
+
+    method = Supervised(3, 1, SupervisedSettings("askance", study=TINY))
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(cases, killed_at_the_second_answer, tmp_path / "fit", 4)
+    with Study.open(tmp_path / "fit") as study:
+        assert {one.slice_id for one in study.store.annotations()} == {"p1/2/0", "p1/2/1", "p1/2/2", "p1/2/4", "p1/2/5"}
+
+
 def test_a_finished_fit_is_not_made_again_and_a_case_it_never_saw_is_judged(cases: list[Case], tmp_path: Path) -> None:
     method = Supervised(3, 1, SupervisedSettings("paper", study=TINY))
     seen, new = cases[:2], cases[2]

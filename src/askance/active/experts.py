@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +18,8 @@ from askance.store.answers import Answer
 class Expert(Protocol):
     """Answers queries, at once or some day."""
 
-    def answers(self, query: Query) -> list[Answer]:
-        """The answers it has so far that are not in the store yet."""
+    def answers(self, query: Query) -> Iterator[list[Answer]]:
+        """The answers it has so far that are not in the store yet, a case at a time: all at once may not fit in memory."""
         ...
 
 
@@ -29,23 +29,21 @@ class SimulatedExpert:
     def __init__(self, study: Study) -> None:
         self._study = study
 
-    def answers(self, query: Query) -> list[Answer]:
-        """All open slices of ``query``.
+    def answers(self, query: Query) -> Iterator[list[Answer]]:
+        """All open slices of ``query``, a case at a time.
 
         Raises:
-            LabelError: the data set labels one of them not at all.
+            LabelError: the data set labels one of them not at all; none is answered then.
         """
-        states = self._study.store.states()
-        waiting = [one for one in query.slice_ids if states[one] in OPEN]
+        states, cases = self._study.store.states(), self._study.cases_by_id()
+        waiting = by_case([one for one in query.slice_ids if states[one] in OPEN])
         unassisted = {one.slice_id for one in query.asked if one.role == "validation"}
-        return [
-            answer
-            for case_id, indices in by_case(waiting).items()
-            for answer in self._answers_of_case(self._study.store.case(case_id), indices, query, unassisted)
-        ]
+        for case_id, indices in waiting.items():
+            _require_labels(cases[case_id], indices)
+        for case_id, indices in waiting.items():
+            yield self._answers_of_case(cases[case_id], indices, query, unassisted)
 
     def _answers_of_case(self, case: Case, indices: list[int], query: Query, unassisted: set[str]) -> list[Answer]:
-        _require_labels(case, indices)
         truth, axis = self._study.truth(case), self._study.config.grid.axis
         proposals, answers = proposals_of(self._study, query.model, case, indices), []
         for index in indices:
@@ -58,10 +56,10 @@ class SimulatedExpert:
 class HumanExpert:
     """A human answers through ``askance answer`` or the page, which write to the store; here there is nothing to add."""
 
-    def answers(self, query: Query) -> list[Answer]:
+    def answers(self, query: Query) -> Iterator[list[Answer]]:
         """None: what has come in is in the store."""
         del query
-        return []
+        return iter(())
 
 
 def accept_given(study: Study) -> None:

@@ -139,7 +139,8 @@ class Turn:
         """
         store = self._study.store
         with self._timed(query.cycle, "answer"):
-            store.save_answers(expert.answers(query))
+            for answers in expert.answers(query):
+                store.save_answers(answers)
         store.desk.lapse()
         if waiting := _waiting(query, store.states()):
             raise WaitingForExpert(f"cycle {query.cycle}: {waiting}")

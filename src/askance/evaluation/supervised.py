@@ -101,14 +101,12 @@ class _Teacher:
     def __init__(self, study: Study, truth: Truth) -> None:
         self._study, self._truth = study, truth
 
-    def answers(self, query: Query) -> list[Answer]:
-        """All open slices of ``query``."""
+    def answers(self, query: Query) -> Iterator[list[Answer]]:
+        """All open slices of ``query``, a case at a time."""
         states, axis = self._study.store.states(), self._study.config.grid.axis
-        answers = []
         for case_id, indices in by_case([one for one in query.slice_ids if states[one] == "queried"]).items():
             planes = split(self._truth(self._study.store.case(case_id)), axis)
-            answers += [Answer(slice_id(case_id, axis, i), np.ascontiguousarray(planes[i]), "truth") for i in indices]
-        return answers
+            yield [Answer(slice_id(case_id, axis, i), np.ascontiguousarray(planes[i]), "truth") for i in indices]
 
 
 class _Watched:
