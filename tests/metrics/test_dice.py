@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,27 @@ def test_what_nobody_labelled_counts_for_nothing():
     truth = np.array([[1, 1, IGNORE, IGNORE]], np.uint8)
     assert slice_dice(np.array([[1, 1, 2, 1]], np.uint8), truth, 3) == 1
     assert np.isnan(slice_dice(truth * 0, np.full_like(truth, IGNORE), 3))
+
+
+@pytest.mark.parametrize("block", [1, 30, 45])
+def test_what_is_counted_block_by_block_is_what_is_counted_at_once(monkeypatch, block):
+    rng = np.random.default_rng(0)
+    prediction, truth = rng.integers(0, 4, (2, 5, 3, 10)).astype(np.uint8)
+    truth[1, 2, 3:] = IGNORE
+    expected = [dice(prediction, truth, 4) for dice in (dice_per_class, slices_dice_per_class)]
+    monkeypatch.setattr("askance.metrics.dice._BLOCK", block)
+    for dice, wanted in zip((dice_per_class, slices_dice_per_class), expected, strict=True):
+        np.testing.assert_array_equal(dice(prediction, truth, 4), wanted)
+
+
+def test_counting_a_volume_does_not_take_thirty_bytes_a_voxel():
+    labels = np.zeros((80, 256, 256), np.uint8)
+    for dice in (dice_per_class, slices_dice_per_class):
+        tracemalloc.start()
+        dice(labels, labels, 3)
+        beyond = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert beyond < 10 * labels.nbytes
 
 
 def test_no_slices_have_no_dice():

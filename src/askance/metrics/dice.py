@@ -6,6 +6,7 @@ One rule for the empty: absent in both is NaN and left out of means, absent in o
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from askance.records import IGNORE
 
 Labels = NDArray[np.integer[Any]]
 Floats = NDArray[np.float64]
+
+#: At most this many pixels are counted at a time, if they come in slices: each takes 32 bytes meanwhile.
+_BLOCK = 2**20
 
 
 def dice_per_class(prediction_labels: Labels, truth_labels: Labels, classes: int) -> Floats:
@@ -84,7 +88,18 @@ def _dice(prediction_labels: Labels, truth_labels: Labels, classes: int) -> Floa
 
 
 def _confusion(prediction_labels: Labels, truth_labels: Labels, classes: int) -> NDArray[np.int64]:
-    """Pixels by (item, predicted class, true class); one pass over the pixels whatever the number of classes."""
+    """Pixels by (item, predicted class, true class), a block of items at a time, of a large item a block of its parts."""
+    pixels = math.prod(truth_labels.shape[1:])
+    if pixels > _BLOCK and truth_labels.ndim > 2:
+        parts = zip(prediction_labels, truth_labels, strict=True)
+        return np.stack([_confusion(predicted, true, classes).sum(axis=0) for predicted, true in parts])
+    step = max(1, _BLOCK // max(1, pixels))
+    blocks = [slice(start, start + step) for start in range(0, max(1, len(truth_labels)), step)]
+    return np.concatenate([_counted(prediction_labels[block], truth_labels[block], classes) for block in blocks])
+
+
+def _counted(prediction_labels: Labels, truth_labels: Labels, classes: int) -> NDArray[np.int64]:
+    """``_confusion`` of one block; one pass over the pixels whatever the number of classes."""
     items = len(truth_labels)
     known = truth_labels != IGNORE
     predicted = _checked(prediction_labels[known], classes, "prediction")
