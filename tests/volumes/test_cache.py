@@ -241,12 +241,14 @@ def test_a_cache_folder_that_cannot_be_made_is_a_study_error(folder: Path) -> No
         SliceCache(folder / "cache", GRID, 1).build([a_case(folder / "images")])
 
 
-def test_what_a_killed_build_left_is_cleared(folder: Path) -> None:
-    cache = SliceCache(folder / "cache", GRID, 1)
+def test_what_a_killed_build_left_is_cleared_and_what_another_process_builds_stays(folder: Path) -> None:
+    cache, say_pid = SliceCache(folder / "cache", GRID, 1), "import os; print(os.getpid())"
+    dead = subprocess.run([sys.executable, "-c", say_pid], capture_output=True, text=True, check=True).stdout.strip()
     cache.folder.mkdir()
-    (cache.folder / ".partial-1-2-a.npy").write_bytes(b"half")
+    for pid in (dead, os.getpid(), os.getppid()):
+        (cache.folder / f".partial-{pid}-2-a.npy").write_bytes(b"half")
     cache.build([a_case(folder / "images")])
-    assert sorted(p.name for p in cache.folder.iterdir()) == ["a.json", "a.npy"]
+    assert sorted(p.name for p in cache.folder.iterdir()) == [f".partial-{os.getppid()}-2-a.npy", "a.json", "a.npy"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

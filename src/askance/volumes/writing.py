@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from askance.errors import StudyError
 
 _PREFIX = ".partial-"
@@ -42,6 +44,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what a killed process left half written in ``folder``; only for who alone writes there."""
+    """Removes what killed processes left half written in ``folder``; what another one is writing now stays."""
     for leftover in folder.glob(f"{_PREFIX}*"):
-        leftover.unlink(missing_ok=True)
+        pid = leftover.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            leftover.unlink(missing_ok=True)

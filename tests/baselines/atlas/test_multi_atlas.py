@@ -79,7 +79,7 @@ def test_a_fit_that_was_killed_goes_on_without_making_an_atlas_twice(tmp_path: P
         "folder, save, saved = Path(sys.argv[1]), method.save_atlas, []\n"
         "def dying(path, atlas):\n"
         "    if len(saved) == 2:\n"
-        "        (path.parent / f'.partial-1-1-{path.name}').write_bytes(b'half')\n"
+        "        (path.parent / f'.partial-{os.getpid()}-1-{path.name}').write_bytes(b'half')\n"
         "        os._exit(9)\n"
         "    saved.append(path)\n    save(path, atlas)\n"
         "method.save_atlas = dying\n"
