@@ -78,6 +78,16 @@ def test_traits_that_never_vary_do_no_harm(novelty):
     assert torch.isfinite(fitted.of(traits(5))).all()
 
 
+def test_a_group_that_never_varies_is_left_out():
+    def dead(table):
+        return {**table, "dead": torch.zeros(len(table["small"]), 4)}
+
+    fitted, alone = fit(dead(traits()), PATIENTS), fit(traits(), PATIENTS)
+    fresh = traits(50, seed=8)
+    assert torch.equal(fitted.of(dead(fresh)), alone.of(fresh))
+    assert fit({"dead": torch.ones(300, 4)}, PATIENTS) is None
+
+
 @pytest.mark.parametrize("patients", [PATIENTS[:39], ["p0"] * 300, []])
 def test_too_few_slices_or_one_patient_tell_nothing(patients):
     table = {name: values[: len(patients)] for name, values in traits().items()}

@@ -29,6 +29,7 @@ _USUAL = 0.99  # share of slices of learn, when their patient is left out, that 
 _PARTS = 5  # into which patients are divided to be left out
 _MARGIN = 3.0  # over the root of how many patients there are, beyond what they show: slices of one patient are alike
 _FEWEST = 10  # slices beside those of any one patient: less says nothing of a spread
+_STILL = 1e-3  # of a distance, about 1 as a rule: a group that stays below has no spread to tell anything by
 _LEAST = 40  # slices, from at least two patients, that tell what is usual
 
 
@@ -92,17 +93,23 @@ class Novelty:
 
 
 def fit(traits: Traits, patients: Sequence[str]) -> Novelty | None:
-    """What ``traits`` (N, T) of slices of ``patients`` (N) show to be usual; None of too few slices or of one patient."""
+    """What ``traits`` (N, T) of slices of ``patients`` (N) show to be usual; None of too few slices or of one patient.
+
+    Groups without any spread, as of features that a network has let die, are left out; None where all are.
+    """
     most = max(Counter(patients).values(), default=0)
     if len(patients) < _LEAST or len(set(patients)) < 2 or len(patients) - most < _FEWEST:
         return None
     apart = {name: _left_out(table, patients) for name, table in traits.items()}
     limits = {name: float(distances.quantile(_USUAL)) for name, distances in apart.items()}
-    worst = torch.stack([distances / limits[name] for name, distances in apart.items()]).amax(0)
+    limits = {name: limit for name, limit in limits.items() if limit > _STILL}
+    if not limits:
+        return None
+    worst = torch.stack([apart[name] / limit for name, limit in limits.items()]).amax(0)
     together = float(worst.quantile(_USUAL))  # so that it is 1 % of all groups together
     margin = 1 + _MARGIN / math.sqrt(len(set(patients)))
     return Novelty(
-        {name: Usual.of(table) for name, table in traits.items()},
+        {name: Usual.of(traits[name]) for name in limits},
         {name: limit * together * margin for name, limit in limits.items()},
     )
 
