@@ -1,9 +1,11 @@
 import json
 
 import pytest
+from made_lines import made_experiment
 
 from askance.errors import FormatError
 from askance.report.benchmarks import benchmark_table, read_jsonl, summarise
+from askance.report.paper_page import sections
 from askance.report.plots import benchmark_curves
 
 
@@ -27,6 +29,20 @@ def test_a_broken_line_is_named_by_file_and_number(tmp_path, text, message):
     path.write_text(json.dumps(line()) + "\n" + text + "\n")
     with pytest.raises(FormatError, match=rf"active\.jsonl:2: .*{message}"):
         read_jsonl(path)
+
+
+def test_lines_of_bench_paper_that_lack_what_its_tables_read_are_named_by_file_and_number(tmp_path):
+    path, lines, optional = tmp_path / "paper.jsonl", made_experiment(), set()
+    for key in lines[0]:
+        less = [*lines[1:], {name: value for name, value in lines[0].items() if name != key}]
+        path.write_text("\n".join(map(json.dumps, less)))
+        try:
+            assert sections(read_jsonl(path))
+        except FormatError as error:
+            assert f"paper.jsonl:{len(lines)}: lacks {key};" in str(error)  # noqa: PT017
+        else:
+            optional.add(key)
+    assert optional == {"bench", "tag", "trial"}
 
 
 def test_a_file_that_is_no_text_is_a_format_error(tmp_path):

@@ -15,6 +15,14 @@ from askance.report.tables import Row
 
 #: What tells one point of a curve from another. ``budget`` is compared to a thousandth.
 KEYS = ("dataset", "method", "acquisition", "budget")
+#: What every result holds.
+_EVERY = (*KEYS, "seed", "dice")
+#: What the tables of `askance bench paper` read of its lines beside that.
+_OF_PAPER = (
+    *("fold", "folds", "base", "share", "cycles", "pseudo", "pool_slices", "dice_per_class", "slice_dice"),
+    *("slice_dice_per_class", "abd_mm", "abd_mm_per_class", "hd_mm", "hd95_mm", "hd95_mm_per_class", "missed"),
+    *("score_r", "d_raw_r", "seconds", "volumes", "slices"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The results in ``path``, a dict a line; empty lines are passed over.
 
     Raises:
-        FormatError: not text, a line that is no JSON object, or one that lacks what every result has.
+        FormatError: not text, a line that is no JSON object, or one that lacks what every result of its kind has.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -52,9 +60,9 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
         raise FormatError(f"{where}: not a line of JSON ({error}); run the recipe again or remove the line") from None
     if not isinstance(result, dict):
         raise FormatError(f"{where}: found {type(result).__name__}; wanted one JSON object a line")
-    missing = [key for key in (*KEYS, "seed", "dice") if key not in result]
-    if missing:
-        raise FormatError(f"{where}: lacks {', '.join(missing)}; every result holds {', '.join((*KEYS, 'seed', 'dice'))}")
+    wanted = (*_EVERY, *_OF_PAPER) if result.get("bench") == "paper" else _EVERY
+    if missing := [key for key in wanted if key not in result]:
+        raise FormatError(f"{where}: lacks {', '.join(missing)}; run the recipe again or remove the line")
     return result
 
 
