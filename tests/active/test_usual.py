@@ -17,6 +17,7 @@ from askance.active.usual import usual_in_learn
 from askance.learning.checkpoints import load_weights, save_weights
 from askance.learning.novelty import NOVELTY
 from askance.learning.outcome import Outcome
+from askance.learning.prediction import FORMER
 from made_studies import AFFINE, make_study, truth_of, write_volume
 
 LEARN, TEST = [f"p{number}" for number in range(1, 13)], ["p13"]
@@ -100,7 +101,7 @@ def test_sound_slices_of_the_study_keep_their_scores(study_folder):
 
 def test_a_model_without_it_still_predicts_and_finds_nothing_novel(model, tmp_path):
     states, info = load_weights(model)
-    assert set(states) == {"G", "D", NOVELTY}
+    assert set(states) == {"G", "D", FORMER, NOVELTY}
     save_weights(tmp_path / "old", {"G": states["G"], "D": states["D"]}, info)
     write_volume(tmp_path / "stripes.nii.gz", striped("p13"))
     predict_files(tmp_path / "old", [tmp_path / "stripes.nii.gz"], tmp_path / "out")
