@@ -194,8 +194,8 @@ def answer(study: Study, folder: Path, author: str, accept_unchanged: bool = Fal
     ``accept_unchanged``: a proposal that nobody touched may be an answer, too.
 
     Raises:
-        UsageError: the folder is not of this study's query, or what it holds cannot be taken; nothing is, then.
-        LabelError, FormatError, GeometryError: a label file that cannot be read or does not fit.
+        UsageError: no author. AnswerError: the folder is not of this study's query, nothing in it is marked, or something
+            cannot be taken, as a label file that cannot be read or does not fit; nothing is, then.
     """
     with study.store.lock():
         return read_answers(study, folder, author, accept_unchanged)
@@ -235,10 +235,12 @@ def report(study: Study, path: Path | None = None, full_supervision: float | Non
 
 
 def export(study: Study, to: Literal["nifti", "nnunet", "onnx"], out: Path) -> Path:
-    """Hand labels, or the network, to other tools, in the new folder ``out``.
+    """Hand labels, or the network, to other tools: in the new folder ``out``, or as the new file ``out`` (.onnx).
 
     Raises:
-        UsageError: nothing to export yet, or ``out`` is there.
+        UsageError: nothing to export yet, ``out`` is there (an empty folder may be), image files that nnU-Net does not take,
+            or ONNX without its extra. SourceMissing, SourceChanged: an image file is not as the study knows it.
+            StudyError: ``out`` cannot be written. TrainingError: ONNX and PyTorch differ.
     """
     calls: dict[str, Callable[[Study, Path], Path]] = {"nifti": export_nifti, "nnunet": export_nnunet, "onnx": export_onnx}
     return calls[to](study, out)

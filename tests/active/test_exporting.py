@@ -273,6 +273,13 @@ def test_onnx_that_differs_from_pytorch_is_not_kept(asking_study, tmp_path, monk
     assert not list(tmp_path.glob("*.onnx"))
 
 
+def test_onnx_does_not_replace_what_is_there(asking_study, tmp_path):
+    (tmp_path / "g.onnx").write_bytes(b"of another model")
+    with pytest.raises(UsageError, match=r"g\.onnx: is already there"):
+        export_onnx(asking_study, tmp_path / "g.onnx")
+    assert (tmp_path / "g.onnx").read_bytes() == b"of another model"
+
+
 def test_onnx_without_its_extra_or_suffix_is_a_misuse(asking_study, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"wanted \.onnx"):
         export_onnx(asking_study, tmp_path / "g.bin")

@@ -36,13 +36,15 @@ def export_onnx(study: Study, out: Path, model: str | None = None) -> Path:
     close slices is the caller's.
 
     Raises:
-        UsageError: the extra ``askance[onnx]`` is not installed, ``out`` does not end in .onnx, no model.
+        UsageError: the extra ``askance[onnx]`` is not installed, ``out`` does not end in .onnx or is there, no model.
         TrainingError: ONNX and PyTorch differ.
         StudyError: ``out`` cannot be written.
     """
     onnx, runtime = _packages()
     if out.suffix != ".onnx":
         raise UsageError(f"{out}: found suffix {out.suffix!r}; wanted .onnx")
+    if out.exists():
+        raise UsageError(f"{out}: is already there; wanted a file that does not exist yet; name another")
     chosen = model_to_export(study, model)
     if chosen is None:
         raise UsageError(f"{study.store.folder}: there is no model to export; run `askance run` first")
