@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -35,6 +36,21 @@ def _network(seed=0):
 
 def _corrupt(path, keep):
     path.write_bytes(path.read_bytes()[:keep])
+
+
+def test_weights_are_saved_where_folders_cannot_be_opened(tmp_path, states, monkeypatch):
+    opened = os.open
+
+    def on_windows(path, *rest, **named):
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *rest, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", on_windows)
+        patch.setattr(os, "name", "nt")
+        save_weights(tmp_path / "model", states, {})
+    assert load_weights(tmp_path / "model")[0].keys() == states.keys()
 
 
 def test_a_models_weights_come_back_with_what_is_said_of_them(tmp_path, states):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,7 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
+
+if sys.platform != "win32":
+    import resource
 
 _LIBRARIES = ("torch", "lightning-fabric", "numpy", "scipy", "nibabel", "SimpleITK")
 
@@ -60,11 +63,14 @@ def forget_peak() -> None:
 def peak_mb() -> float:
     """Peak resident memory of this process in MB, since ``forget_peak`` where there is /proc.
 
-    Elsewhere since it began: getrusage gives kilobytes on Linux, bytes on macOS, and never less than before.
+    Elsewhere since it began: getrusage gives kilobytes on Linux, bytes on macOS, and never less than before; Windows has
+    none, and keeps count by itself.
     """
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return round(int(line.split()[1]) / 2**10, 1)
+    if sys.platform == "win32":
+        return round(psutil.Process().memory_info().peak_wset / 2**20, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -19,6 +19,7 @@ import psutil
 from askance.errors import SourceChanged, SourceMissing, StudyError, UsageError
 from askance.records import Source
 from askance.volumes.files import copy_bare, hash_file, stem_of
+from askance.volumes.writing import flush
 
 
 @contextmanager
@@ -39,12 +40,12 @@ def made_whole(folder: Path) -> Iterator[Path]:
         draft.mkdir(parents=True)
         yield draft
         for path in [*draft.rglob("*"), draft]:
-            _flush(path)
+            flush(path)
         _require_free(folder)
         if place.exists():
             place.rmdir()
         draft.replace(place)
-        _flush(place.parent)
+        flush(place.parent)
     except OSError as error:
         raise StudyError(
             f"{folder}: cannot be written ({error.strerror or type(error).__name__}); "
@@ -104,17 +105,3 @@ def _sweep(place: Path) -> None:
         pid = left.name.removeprefix(_prefix(place))
         if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk; Windows cannot open folders and does it by itself."""
-    if path.is_dir():
-        if os.name != "nt":
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        return
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

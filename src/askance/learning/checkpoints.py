@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from askance.errors import FormatError, StudyError
+from askance.volumes.writing import flush
 
 
 def save_weights(folder: Path, networks: Mapping[str, Mapping[str, Tensor]], info: Mapping[str, Any]) -> str:
@@ -33,10 +34,10 @@ def save_weights(folder: Path, networks: Mapping[str, Mapping[str, Tensor]], inf
     digest = hash_weights(networks)
     (draft / "model.json").write_text(json.dumps({**info, "weights_sha256": digest}, indent=1, sort_keys=True))
     for file in (*draft.iterdir(), draft):
-        _flush(file)
+        flush(file)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(draft, folder)
-    _flush(folder.parent)
+    flush(folder.parent)
     return digest
 
 
@@ -87,7 +88,7 @@ def save_progress(
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     _write(tensors, draft, {"about": json.dumps(dict(about))})
-    _flush(draft)
+    flush(draft)
     os.replace(draft, path)
 
 
@@ -141,11 +142,3 @@ def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | No
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """On the CPU and contiguous, as safetensors wants them."""
     return {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

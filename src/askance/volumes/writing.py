@@ -49,3 +49,17 @@ def remove_partial(folder: Path) -> None:
         pid = leftover.name.removeprefix(_PREFIX).split("-")[0]
         if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
             leftover.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk; Windows cannot open folders and does it by itself."""
+    if path.is_dir():
+        if os.name != "nt":
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        return
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -27,6 +27,7 @@ from askance.volumes.phantom.anatomy import Heart, Labels, draw_heart, heart_lab
 from askance.volumes.phantom.embedding import embed
 from askance.volumes.phantom.grid import Grid
 from askance.volumes.phantom.rendering import Image, Protocol, Scan, draw_scan, render
+from askance.volumes.writing import flush
 
 LABELS = {"background": 0, "myocardium": 1, "blood_pool": 2}
 SHAPE = (96, 96, 36)
@@ -216,14 +217,9 @@ def _write(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> Non
     image: Any = nib.Nifti1Image(voxels, affine)
     image.header.set_xyzt_units("mm")
     nib.save(image, path)
-    _flush(path)
+    flush(path)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    _flush(path)
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    flush(path)
