@@ -118,7 +118,9 @@ def _rule(study: Study, threshold: float | None) -> PseudoConfig:
         return config.pseudo.model_copy(update={"share": 0.0}) if doubted else config.pseudo
     if not 0 <= threshold <= 1:
         raise UsageError(f"the threshold is {threshold}; wanted a score from 0 to 1")
-    return config.pseudo.model_copy(update={"threshold": threshold, "share": max(config.pseudo.share, 0.5)})
+    power = config.pseudo.power if threshold else 0.0  # from 0 on all are trusted, a score of 0 as well
+    share = max(config.pseudo.share, 0.5)
+    return config.pseudo.model_copy(update={"threshold": threshold, "share": share, "power": power})
 
 
 def _one_ending(cases: Sequence[Case]) -> str:
