@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from askance.errors import SourceChanged, SourceMissing, StudyError, UsageError
 from askance.records import Source
 from askance.volumes.files import copy_bare, hash_file, stem_of
-from askance.volumes.writing import flush
+from askance.volumes.writing import flush, is_dead
 
 
 @contextmanager
@@ -103,5 +101,5 @@ def _sweep(place: Path) -> None:
     """Remove the drafts of ``place`` that killed processes left."""
     for left in place.parent.glob(f"{glob.escape(_prefix(place))}*"):
         pid = left.name.removeprefix(_prefix(place))
-        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+        if pid == str(os.getpid()) or is_dead(pid):
             shutil.rmtree(left, ignore_errors=True)

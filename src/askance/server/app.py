@@ -14,7 +14,7 @@ from askance.server.advice import Advisor
 from askance.server.answering import explain_errors
 from askance.server.guarding import Guard
 from askance.server.jobs import Jobs
-from askance.server.monai import routes_datastore, routes_info, routes_model, routes_tasks
+from askance.server.monai import routes_datastore, routes_info, routes_model, routes_session, routes_tasks
 from askance.server.monai import routes_work as monai_work
 from askance.server.views import Views
 from askance.store.store import Store
@@ -27,7 +27,7 @@ def create_app(store: Store) -> FastAPI:
     app.state.advisor = Advisor(lambda: {case.id: case.patient for case in store.cases()}, store.config.seed)
     ours, monai = (
         (routes_work, routes_review, routes_study),
-        (routes_info, routes_datastore, routes_model, routes_tasks, monai_work),
+        (routes_info, routes_datastore, routes_model, routes_tasks, routes_session, monai_work),
     )
     for routes in (*ours, *monai):
         app.include_router(routes.router)
@@ -42,7 +42,7 @@ def create_app(store: Store) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """What is queued goes on when the server starts, and what clients' sessions left behind goes."""
     app.state.jobs.tend()
-    monai_work.sweep_sessions(app.state.store)
+    routes_session.sweep_sessions(app.state.store)
     yield
 
 

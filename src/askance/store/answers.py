@@ -84,6 +84,22 @@ def encode(answer: Answer, classes: int) -> bytes:
     return arrays.encode(labels=labels)
 
 
+def decode(folder: Path, annotation: Annotation, classes: int) -> NDArray[np.uint8]:
+    """The labels (h, w) in the file of ``annotation``, in the study's ``folder``.
+
+    Raises:
+        StudyError: the file is gone or was changed, or holds a class beyond ``classes``.
+    """
+    labels: NDArray[np.uint8] = arrays.read(folder / annotation.path, annotation.sha256, "labels")
+    highest = int(labels.max(initial=0, where=labels != IGNORE))
+    if highest >= classes:
+        raise StudyError(
+            f"{folder}: study.toml names {classes} classes, but slice {annotation.slice_id!r} is labelled with class "
+            f"{highest}; put the classes back, or make a new study"
+        )
+    return labels
+
+
 def save_asked(
     connection: sa.Connection, folder: Path, answers: Sequence[Answer], encoded: Sequence[bytes]
 ) -> list[Annotation]:

@@ -6,10 +6,10 @@ import os
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 from askance.errors import StudyError
+from askance.volumes.writing import flush
 
 #: How the name of an unfinished file ends; a kill leaves it behind, where nobody reads it.
 UNFINISHED = ".partial"
@@ -44,19 +44,9 @@ def write_all(files: Mapping[Path, bytes]) -> None:
                 for _ in pool.map(_write_one, files, files.values()):
                     pass
         for folder in folders | {folder.parent for folder in folders}:
-            flush_folder(folder)
+            flush(folder)
     except OSError as error:
         raise cannot_write(error, error.filename or next(iter(folders))) from None
-
-
-def flush_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut; a system that cannot flush folders does it by itself."""
-    with suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def cannot_write(error: OSError, path: Path | str) -> StudyError:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import psutil
 import sqlalchemy as sa
 
 from askance import config
@@ -21,6 +20,7 @@ from askance.store import atomic, cases, place
 from askance.store import settings as settings_file
 from askance.store.database import Database
 from askance.store.postgres import address
+from askance.volumes.writing import flush, is_dead
 
 #: The folders of a study beside its two files.
 FOLDERS = ("cache", "annotations", "models", "predictions", "queries", "log")
@@ -44,7 +44,7 @@ def create(folder: Path, settings: config.StudyConfig, given: Sequence[Case], da
             with filled(building, url, partial(cases.add, cases=given, axis=settings.grid.axis)):
                 require_free(folder)
                 building.replace(folder)
-                atomic.flush_folder(folder.parent)
+                flush(folder.parent)
     except OSError as error:
         raise atomic.cannot_write(error, folder) from None
 
@@ -104,7 +104,7 @@ def _sweep(folder: Path) -> None:
     prefix = _prefix(folder)
     for left in [path for path in folder.parent.iterdir() if path.name.startswith(prefix)]:
         pid = left.name[len(prefix) :].split("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+        if is_dead(pid):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from askance.config import StudyConfig
 from askance.errors import StudyError
 from askance.records import (
-    IGNORE,
     Annotation,
     Asked,
     Case,
@@ -33,7 +32,7 @@ from askance.records import (
     Split,
     State,
 )
-from askance.store import answers, arrays, cases, creation, cycles, models, place, queries, slices
+from askance.store import answers, cases, creation, cycles, models, place, queries, slices
 from askance.store import settings as study_toml
 from askance.store.answers import Answer, SetAside, SetAsideState
 from askance.store.copying import snapshot
@@ -244,14 +243,7 @@ class Store:
         Raises:
             StudyError: the file is gone or was changed, or study.toml names fewer classes than it holds.
         """
-        labels: NDArray[np.uint8] = arrays.read(self.folder / annotation.path, annotation.sha256, "labels")
-        highest, classes = int(labels.max(initial=0, where=labels != IGNORE)), len(self.config.classes)
-        if highest >= classes:
-            raise StudyError(
-                f"{self.folder}: {study_toml.NAME} names {classes} classes, but slice {annotation.slice_id!r} is labelled "
-                f"with class {highest}; put the classes back, or make a new study"
-            )
-        return labels
+        return answers.decode(self.folder, annotation, len(self.config.classes))
 
     # Label sets and models
 

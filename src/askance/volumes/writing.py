@@ -47,14 +47,19 @@ def remove_partial(folder: Path) -> None:
     """Removes what killed processes left half written in ``folder``; what another one is writing now stays."""
     for leftover in folder.glob(f"{_PREFIX}*"):
         pid = leftover.name.removeprefix(_PREFIX).split("-")[0]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+        if pid == str(os.getpid()) or is_dead(pid):
             leftover.unlink(missing_ok=True)
 
 
+def is_dead(pid: str) -> bool:
+    """Whether ``pid``, as it stands in the name of something half made, is that of a process that is gone."""
+    return pid.isdecimal() and not psutil.pid_exists(int(pid))
+
+
 def flush(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk; Windows cannot open folders and does it by itself."""
+    """Bring a file, or the names in a folder, to the disk; a system that cannot open folders does it by itself."""
     if path.is_dir():
-        if os.name != "nt":
+        with suppress(PermissionError):
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
