@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, get_args
 
 import sqlalchemy as sa
@@ -40,14 +41,12 @@ def load(connection: sa.Connection, split: Split | None = None, states: Collecti
         patients = patients.where(schema.cases.c.split == split)
     if states is not None:
         chosen = chosen.where(schema.slices.c.state.in_(states))
-    known = connection.execute(patients).all()
-    cases = {row.id: (place, row) for place, row in enumerate(sorted(known, key=lambda row: natural(row.id)))}
-    found = [
-        (cases[case][0], index, Slice(case, axis, index, cases[case][1].patient, cases[case][1].split))
-        for case, axis, index in connection.execute(chosen)
-        if case in cases
-    ]
-    return [one for _, _, one in sorted(found, key=lambda item: item[:2])]
+    known = {row.id: row for row in connection.execute(patients)}
+    found: dict[str, list[Slice]] = {case: [] for case in sorted(known, key=natural)}
+    for case, axis, index in connection.execute(chosen):
+        if case in found:
+            found[case].append(Slice(case, axis, index, known[case].patient, known[case].split))
+    return [one for of_case in found.values() for one in sorted(of_case, key=attrgetter("index"))]
 
 
 def states(connection: sa.Connection) -> dict[str, State]:
