@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import torch
 from askance import api
 from askance.active import own_labels, training
 from askance.active.belief import Belief
+from askance.active.loop import Unwatched
 from askance.active.ranking import predict_case
 from askance.active.study import Study
 from askance.learning.prediction import FORMER, Predictor
+from askance.learning.task import Step
 from askance.learning.training import Run
 from askance.records import parse_slice_id
 from made_studies import TINY, make_study, write_dataset
@@ -35,10 +38,15 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Run, dict[str, np.ndarra
     return made
 
 
-def ran(folder: Path, **settings: Any) -> Study:
-    """A simulated study that ran to its end, its cycles from scratch."""
+def made(folder: Path, **settings: Any) -> Study:
+    """A simulated study, its cycles from scratch."""
     changed = {"training": TINY["training"] | {"warm_start": False}, "expert": "simulated", **settings}
-    study = make_study(folder / "study", write_dataset(folder / "data"), **changed)
+    return make_study(folder / "study", write_dataset(folder / "data"), **changed)
+
+
+def ran(folder: Path, **settings: Any) -> Study:
+    """One that ran to its end."""
+    study = made(folder, **settings)
     api.run(study)
     return study
 
@@ -111,6 +119,35 @@ def test_no_more_is_predicted_than_the_steps_have_use_for_and_that_in_whole_case
     shown = {parse_slice_id(name)[0] for name in own}
     assert own == {name for name in pool if parse_slice_id(name)[0] in shown}
     assert len(shown) == cases
+
+
+class _Shown(Unwatched):
+    """What a bar shows of the stage that trains, in order: steps of all its steps, and cases of all cases."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.shown: list[tuple[str, int, int]] = []
+
+    def stage(self, cycle: int, name: str) -> AbstractContextManager[None]:
+        self.stages.append(name)
+        return super().stage(cycle, name)
+
+    def training(self, step: Step) -> None:
+        self.shown.append(("step", step.number, step.steps))
+
+    def count(self, done: int, total: int) -> None:
+        if self.stages[-1] == "train":
+            self.shown.append(("case", done, total))
+
+
+def test_the_bar_goes_on_while_a_model_labels_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_labels, "_SEEN", 0.1)  # of all cases
+    with made(tmp_path, budget={"base": 3, "total": 3, "cycles": 0}) as study:
+        api.run(study, watcher := _Shown())
+    assert [one for one in watcher.shown if one[0] == "case"] == [("case", 0, 3), ("case", 1, 3), ("case", 2, 3)]
+    places = [place for place, (kind, *_) in enumerate(watcher.shown) if kind == "case"]
+    assert watcher.shown[places[0] - 1] == ("step", 5, 7), "after the labels' part"
+    assert watcher.shown[-1] == ("step", 7, 7)
 
 
 def test_what_the_next_query_is_chosen_among_is_learnt_from_last(

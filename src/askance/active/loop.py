@@ -37,7 +37,7 @@ class Watcher(Protocol):
         ...
 
     def count(self, done: int, total: int) -> None:
-        """Cases done in the present stage."""
+        """Cases done in the present stage, or in what a training puts in between its steps."""
         ...
 
 
@@ -150,7 +150,7 @@ class Turn:
         self._study.prepare()
         done = self._study.store.marked(cycle, "train") is not None  # else it may be the mark that a kill left out
         with nullcontext() if done else self._timed(cycle, "train"):
-            model = train_cycle(self._study, cycle, self._watcher.training)
+            model = train_cycle(self._study, cycle, self._watcher.training, self._watcher.count)
         if all(known.number != cycle for known in self._study.store.cycles()):
             with self._timed(cycle, "measure"):
                 measured = (self._measuring or measure)(self._study, model.id, self._watcher.count)

@@ -11,7 +11,7 @@ away from what these gain (log.md).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -61,8 +61,13 @@ def unlabelled(study: Study) -> list[str]:
 
 
 @contextmanager
-def with_own_labels(study: Study, cycle: int, run: Run, predictor: Predictor) -> Iterator[TrainingData]:
-    """``run.data`` and as many slices of the pool as ``run`` has use for, as ``predictor`` labels them; gone afterwards."""
+def with_own_labels(
+    study: Study, cycle: int, run: Run, predictor: Predictor, count: Callable[[int, int], None] | None = None
+) -> Iterator[TrainingData]:
+    """``run.data`` and as many slices of the pool as ``run`` has use for, as ``predictor`` labels them; gone afterwards.
+
+    ``count`` is told how many cases are labelled, and of how many.
+    """
     chosen = _chosen(study, cycle, run.steps * run.training.batch * run.pseudo_share / _SEEN, run.seed)
     axis, known, folder = study.config.grid.axis, run.data, study.store.folder / "cache" / "training" / "own"
     names = tuple(slice_id(case, axis, index) for case, indices in chosen.items() for index in indices)
@@ -75,7 +80,7 @@ def with_own_labels(study: Study, cycle: int, run: Run, predictor: Predictor) ->
             file_of(folder / f"{name}.npy", np.uint8, shape) for name in ("labels", "seconds", "doubts")
         )
         labels[: len(known.slice_ids)] = known.labels
-        _predict(study, predictor, chosen, [layer[len(known.slice_ids) :] for layer in (labels, seconds, doubts)])
+        _predict(study, predictor, chosen, [layer[len(known.slice_ids) :] for layer in (labels, seconds, doubts)], count)
         yield replace(
             known,
             slice_ids=known.slice_ids + names,
@@ -102,11 +107,17 @@ def _chosen(study: Study, cycle: int, wanted: float, seed: int) -> dict[str, lis
 
 
 def _predict(
-    study: Study, predictor: Predictor, chosen: Mapping[str, list[int]], layers: Sequence[NDArray[np.uint8]]
+    study: Study,
+    predictor: Predictor,
+    chosen: Mapping[str, list[int]],
+    layers: Sequence[NDArray[np.uint8]],
+    count: Callable[[int, int], None] | None,
 ) -> None:
     """Write what each slice of ``chosen`` shows, may else show, and how likely, into ``layers`` (N, H, W), in that order."""
     at = 0
-    for case, indices in chosen.items():
+    for done, (case, indices) in enumerate(chosen.items()):
+        if count:
+            count(done, len(chosen))
         outcome = predict_case(study, predictor, study.store.case(case))
         for layer, found in zip(layers, (outcome.labels(), *outcome.doubts()), strict=True):
             layer[at : at + len(indices)] = found[indices]

@@ -42,8 +42,15 @@ class _Start:
     parent: str | None = None
 
 
-def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None = None) -> Model:
+def train_cycle(
+    study: Study,
+    cycle: int,
+    report: Callable[[Step], None] | None = None,
+    count: Callable[[int, int], None] | None = None,
+) -> Model:
     """The model of ``cycle``: trained, saved and known to the store; the same if asked again, whole or killed.
+
+    ``report`` looks into the training; ``count`` is told the cases that are labelled by the model itself, and of how many.
 
     Raises:
         UsageError: nothing is labelled.
@@ -65,7 +72,7 @@ def train_cycle(study: Study, cycle: int, report: Callable[[Step], None] | None 
         seen = seen_in(study, data)
         trained, left = train(run), len(unlabelled(study))
         former = {FORMER: trained.states["G"]} if own else {}
-        trained, taught = _on_own_labels(study, cycle, own, trained, seen) if own else (trained, ())
+        trained, taught = _on_own_labels(study, cycle, own, trained, seen, count) if own else (trained, ())
     states = trained.states | former | _novelty(study, trained, seen) | _made(study, trained.states, run.seed)
     info = {
         "format": 1,
@@ -105,11 +112,13 @@ def _halves(study: Study, cycle: int, run: Run) -> list[NDArray[np.intp]]:
     return halves_of(study, run.data, run.seed)
 
 
-def _on_own_labels(study: Study, cycle: int, run: Run, trained: Trained, seen: Seen) -> tuple[Trained, tuple[str, ...]]:
+def _on_own_labels(
+    study: Study, cycle: int, run: Run, trained: Trained, seen: Seen, count: Callable[[int, int], None] | None
+) -> tuple[Trained, tuple[str, ...]]:
     """``trained`` and gone on from as ``run`` says, with labels of its own; and of which slices."""
     training = as_trained(run.training, trained.precision)
     predictor = Predictor(trained.states, run.shape, run.network, training, seen)
-    with with_own_labels(study, cycle, run, predictor) as data:
+    with with_own_labels(study, cycle, run, predictor, count) as data:
         taught = data.slice_ids[len(run.data.slice_ids) :]
         fingerprint = hashlib.sha256(f"{run.fingerprint}, of {taught}".encode()).hexdigest()
         further = train(replace(run, data=data, start=trained.states, training=training, fingerprint=fingerprint))
