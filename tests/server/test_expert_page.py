@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsing import Visitor, chromium
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 from served import Served, link_of, serving, set_settings
 
 from askance.active.study import Study
@@ -254,6 +254,41 @@ def test_a_reviewer_accepts_and_corrects(browser: Browser, asking_study: Study) 
         assert {store.state(one) for one in (first, second)} == {"accepted"}
         assert [one.kind for one in store.desk.reviews()] == ["accepted", "corrected"]
         assert [one.author for one in store.desk.versions(second)] == ["anna", "rita"]
+
+
+def test_what_comes_when_somebody_went_over_to_other_work_is_neither_shown_nor_kept(
+    browser: Browser, asking_study: Study
+) -> None:
+    folder = asking_study.store.folder
+    set_settings(folder, review="true")
+    asking_study.store.close()
+    with serving(folder) as served:
+        anna = Visitor(browser, link_of(served, "anna"))
+        reviewed = anna.ready()
+        anna.page.keyboard.press("a")
+        anna.next_after(reviewed)
+        rita = Visitor(browser, link_of(served, "rita", "reviewer"))
+        other = rita.ready()
+        rita.page.click("#mode-review")
+        assert rita.next_after(other) == reviewed
+        waiting: list[Route] = []
+
+        def hold(route: Route) -> None:
+            waiting.append(route)
+
+        rita.page.route("**/api/next", hold)
+        rita.page.click("#mode-work")
+        rita.until(lambda: waiting)
+        rita.page.click("#mode-review")
+        assert rita.ready() == reviewed
+        with rita.page.expect_response("**/api/give_back") as given_back:
+            waiting[0].continue_()
+        assert given_back.value.ok
+        assert rita.ready() == reviewed
+        assert rita.told("document.getElementById('mode-review').getAttribute('aria-pressed')") == "true"
+    with Store.open(folder) as store:
+        assert store.state(other) in {"queried", "leased"}
+        assert store.desk.counts().get("leased", 0) <= 2, "anna's, and what was fetched ahead for her"
 
 
 def test_a_reviewer_who_accepts_never_loses_a_correction(browser: Browser, asking_study: Study) -> None:

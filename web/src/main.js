@@ -27,6 +27,7 @@ class Page {
     this.handing = new Handing(this)
     this.settling = new Settling(this)
     this.mode = 'work'
+    this.asked = 0
     this.ahead = null
     this.reach = REACH
     this.channel = 0
@@ -66,17 +67,25 @@ class Page {
   // Getting slices
 
   async next() {
+    const { mode, asked } = this
     this.busy(true)
     let told
     try {
-      told = await post(this.mode === 'review' ? 'review/next' : 'next')
-      if (told.kind === 'slice') await this.open(told)
+      told = await post(mode === 'review' ? 'review/next' : 'next')
+      if (asked !== this.asked) await this.unwanted(told, mode)
+      else if (told.kind === 'slice') await this.open(told)
       else this.nothing(told)
     } catch (error) {
+      if (asked !== this.asked) return
       if (!isOfTheSlice(error)) this.fail(error, () => this.next())
       else if (told?.kind === 'slice') this.unshown(told, error)
       else this.notice(`The next slice could not be had: ${error.message}`, [['Try again', () => this.next()]])
     }
+  }
+
+  /** A slice to be worked on in `mode`, that came when somebody had gone over to another: it goes back to where it was. */
+  async unwanted(told, mode) {
+    if (told.kind === 'slice' && this.mode !== mode) await post('give_back', { slice: told.slice })
   }
 
   /** The slice is in hand and cannot be shown: nobody is kept from the next one by that. */
@@ -89,12 +98,15 @@ class Page {
   }
 
   async open(told) {
+    const { mode, asked } = this
     const ready = this.ahead?.slice === told.slice && this.channel === 0 ? await this.ahead.view : null
     this.ahead = null
+    const seen = ready ?? (await view(told.slice, REACH, this.channel))
+    if (asked !== this.asked) return this.unwanted(told, mode)
     this.reach = REACH
     this.purpose = told.purpose
     this.leaseMs = told.lease_s * 1000
-    await this.show(told.slice, ready ?? (await view(told.slice, REACH, this.channel)))
+    await this.show(told.slice, seen)
     if (this.looks.pressed.planes || this.isDrawnBeyond()) await this.loadWhole()
     if (told.purpose !== 'review') this.prefetch()
     this.refreshProgress()
@@ -277,6 +289,7 @@ class Page {
   }
 
   setModeButtons(mode) {
+    if (mode !== this.mode) this.asked++ // what is on its way is of the former
     this.mode = mode
     for (const one of ['work', 'review']) el(`mode-${one}`).setAttribute('aria-pressed', String(one === mode))
     for (const one of ['work', 'review', 'settle']) el(`${one}-buttons`).hidden = mode !== one
