@@ -16,9 +16,9 @@ GROUND = {"errors", "config", "records", "colours"}
 #: say in the commit why it may know what it knows. ``baselines`` knows networks and learning because one of the rivals is a
 #: network, and trains by the one loop. ``active`` knows volumes because experts answer and trainings read
 #: slices of files. Outside: summary (it gathers a study for the report), planning (it judges settings by the data, which
-#: neither config nor store can), api, terminal, cli, server, and worker, the process of a server's job: it alone knows
-#: both the loop and how a job is told of. report knows metrics: tables of an experiment state correlations and paired tests
-#: over lines of many trials, which no line holds.
+#: neither config nor store can), adding (it judges what comes later by what a study has), api, terminal, cli, server, and
+#: worker, the process of a server's job: it alone knows both the loop and how a job is told of. report knows metrics:
+#: tables of an experiment state correlations and paired tests over lines of many trials, which no line holds.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"volumes", "metrics", "store", "report", "execution"},
     "summary": {"volumes", "metrics", "active", "report"},
     "planning": {"volumes", "learning", "active"},
-    "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "planning", "execution"},
+    "adding": {"volumes", "active"},
+    "api": {"volumes", "metrics", "learning", "store", "active", "report", "summary", "planning", "adding", "execution"},
     "terminal": {"learning"},
     "worker": {"learning", "store", "active", "api", "server"},
     "options": {"volumes"},

@@ -12,18 +12,16 @@ from askance.active.exporting import export_nifti, export_nnunet, export_onnx
 from askance.active.loop import Turn, Unwatched, Watcher, collaborate
 from askance.active.outside import predict_files
 from askance.active.study import Study
+from askance.adding import fresh_in, require_same_kind, sides_of_fresh, warn_of_cut
 from askance.config import from_preset
 from askance.errors import UsageError
 from askance.learning.architecture import require_halvable
 from askance.planning import (
     axis_said,
     require_learn,
-    require_same_kind,
     require_usable,
     said_by_names,
     settings_of,
-    sides_of_fresh,
-    warn_of_cut,
     with_validation,
 )
 from askance.records import OPEN, UNSEEN, CycleRecord
@@ -261,13 +259,11 @@ def add(study: Study, found: Found, division: Division = WHAT_THE_DATA_SAYS, pro
     New cases go to learn unless ``division`` says otherwise: test and validation are frozen.
 
     Raises:
-        DataError: problems, other classes, channels or ignored label than the study's.
-        SplitError: a new case that the data set names to test on.
+        DataError: problems, other classes, channels or ignored label than the study's; a known case with other images.
+        SplitError: a new case that the data set names to test on, or that may be of a known patient and nobody says so.
     """
     require_same_kind(study, found)
-    known = study.store.cases()
-    names = {case.id for case in known}
-    fresh = Found(**{**vars(found), "cases": tuple(case for case in found.cases if case.id not in names)})
+    known, fresh = study.store.cases(), fresh_in(study, found)
     sides, axis = sides_of_fresh(study, found, fresh, division), str(study.config.grid.axis)
     added = study_cases(fresh, axis=axis, division=sides, beside=known, progress=progress)[0] if fresh.cases else []
     warn_of_cut(study, added)

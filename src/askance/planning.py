@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,15 @@ from askance.active.acquisition import require_answer_to
 from askance.active.querying import base_of, base_rng, require_room
 from askance.active.study import Study
 from askance.config import BudgetConfig, GridConfig, StudyConfig, from_preset
-from askance.errors import DataError, SplitError, UsageError
+from askance.errors import DataError, UsageError
 from askance.learning.architecture import Shape, crop_size, require_halvable
-from askance.records import Case, Slice, Split, slice_id
-from askance.volumes.found import Found, some
+from askance.records import Case, Slice, slice_id
+from askance.volumes.found import Found
 from askance.volumes.geometry import default_context, default_grid
-from askance.volumes.patients import Division, patients_of
 
-_log = logging.getLogger(__name__)
-
-_LEARN: Split = "learn"
 _PAPER_PIXELS = 128  # preset paper sees the whole slice at once; more pixels take minutes a cycle on a CPU
 _MOST_VALIDATION = 30  # slices that tell the Dice to about +- 0.05; more cost more than they tell
 _MOST_LABELLED = 0.5  # share of the slices from which their neighbours are seen, too
-_UNSEEN = 0.001  # share of a slice beyond the grid that rounding may leave
 _VALIDATION_SHARE = 4  # of what may still be asked, one slice in so many
 
 
@@ -175,60 +169,3 @@ def require_learn(cases: Sequence[Case]) -> None:
     """
     if not any(case.split == "learn" for case in cases):
         raise DataError("no case is in learn; wanted patients to learn from, beside those to test on")
-
-
-def require_same_kind(study: Study, found: Found) -> None:
-    """Refuse to add what is not of the study's classes, channels and ignored label.
-
-    Raises:
-        DataError: naming both.
-    """
-    if (found.classes, found.channels) != (study.config.classes, study.config.channels):
-        raise DataError(
-            f"{found.name}: classes {found.classes} and channels {found.channels} are not the study's "
-            f"{study.config.classes} and {study.config.channels}"
-        )
-    if found.ignore is not None and found.ignore != study.config.ignore:
-        raise DataError(
-            f"{found.name}: label value {found.ignore} stands for what nobody labelled, which the study does not know "
-            f"(its `ignore` is {study.config.ignore}); make a new study of both data sets, or label the rest"
-        )
-
-
-def warn_of_cut(study: Study, cases: Sequence[Case]) -> None:
-    """Say which of ``cases`` reach beyond the study's working grid, which was made for those it began with."""
-    outside = {case.id: study.grid.share_outside(case) for case in cases}
-    cut = [f"{name}: {share:.1%}" for name, share in outside.items() if share > _UNSEEN]
-    if cut:
-        _log.warning(
-            "%d of %d new cases reach beyond the study's working grid of %s pixels (%s of each slice): networks don't see "
-            "what is cut off, and label it background; make a new study of both data sets if it matters",
-            len(cut), len(cases), " x ".join(map(str, study.config.grid.size)), some(cut),
-        )  # fmt: skip
-
-
-def sides_of_fresh(study: Study, found: Found, fresh: Found, division: Division) -> Division:
-    """Patients of the new cases, told as those of the known ones were, and their side: learn, unless the user says another.
-
-    Raises:
-        SplitError: a known case would get another patient, so that one patient could stand on two sides; or a new case
-            is one to test on.
-    """
-    patients = patients_of(found, division)
-    stored = {case.id: case.patient for case in study.store.cases()}
-    torn = sorted(case for case, patient in patients.items() if stored.get(case, patient) != patient)
-    if torn:
-        raise SplitError(
-            f"{found.name}: {torn[0]} is of patient {patients[torn[0]]} here and of {stored[torn[0]]} in the study; "
-            f"say how to tell patients as at `askance init` (--patients, --patients-csv, --each-case-a-patient)"
-        )
-    ids = [case.id for case in fresh.cases]
-    named = {} if division.splits is not None else found.splits or {}
-    kept_apart = [one for one in ids if (named.get(one) or named.get(patients[one]) or _LEARN) != _LEARN]
-    if kept_apart:
-        raise SplitError(
-            f"{found.name} keeps {some(kept_apart)} to test on, and a study's test side is frozen: added, they would be "
-            f"learnt from; take them out of the data set, or name them under learn there"
-        )
-    splits = division.splits if division.splits is not None else dict.fromkeys(ids, _LEARN)
-    return Division(table={case: patients[case] for case in ids}, splits=splits)

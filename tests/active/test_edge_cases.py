@@ -1,6 +1,7 @@
 """Faults that a review found in the loop: each of these ended in a traceback, or in a wrong place."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,47 @@ def test_a_case_kept_to_test_on_is_not_added_to_learn(tmp_path, side):
         with pytest.raises(DataError, match="label value 9"):
             api.add(study, replace(found, ignore=9))
         assert LEARN[0] not in {case.id for case in study.store.cases()}
+
+
+def _renamed(folder, old, new):
+    """A data set whose cases called ``old`` are called ``new``, and that says nothing of sides."""
+    for path in sorted(folder.glob(f"*Tr/{old}*")):
+        path.rename(path.with_name(path.name.replace(old, new, 1)))
+    (folder / "splits.json").unlink(missing_ok=True)
+    return folder
+
+
+def test_a_new_visit_of_a_known_patient_does_not_go_to_learn_in_silence(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    for name in ("p1", "p2", "p3", "p4"):
+        _renamed(data, name, f"{name}_a")
+    more = _renamed(write_dataset(tmp_path / "more"), "p4", "p4_b")
+    for path in more.glob("*Tr/p[123]*"):
+        path.unlink()
+    division = Division(pattern=r"^(p\d)", splits={"p1": "learn", "p2": "learn", "p3": "learn", "p4": "test"})
+    with api.init(tmp_path / "study", find_dataset(data), settings=TINY, division=division) as study:
+        with pytest.raises(SplitError, match=r"1 new cases may be of patients whom the study knows.*p4_b.*--patients"):
+            api.add(study, find_dataset(more))
+        with pytest.raises(SplitError, match="p4"):
+            api.add(study, find_dataset(more), Division(pattern=r"^(p\d)"))
+        assert api.add(study, find_dataset(more), Division(each_case=True)) == ["p4_b"], "the user says so"
+
+
+def test_another_volume_of_a_known_name_is_refused_and_the_same_one_is_no_news(tmp_path, caplog):
+    data = write_dataset(tmp_path / "data")
+    (data / "splits.json").unlink(missing_ok=True)
+    copy = shutil.copytree(data, tmp_path / "copy")
+    late = next(data.glob("labelsTr/p1*"))
+    kept = late.rename(tmp_path / late.name)
+    with api.init(tmp_path / "study", find_dataset(data), settings=TINY, division=Division(each_case=True)) as study:
+        assert api.add(study, find_dataset(data), Division(each_case=True)) == []
+        assert api.add(study, find_dataset(copy), Division(each_case=True)) == []
+        assert "1 cases have a label file now that the study knows without one (p1)" in caplog.text
+        other = next(copy.glob("imagesTr/p2*"))
+        write_volume(other, read_volume(other) + 1, AFFINE)
+        with pytest.raises(DataError, match="p2: the study has a case of that id with other images"):
+            api.add(study, find_dataset(copy), Division(each_case=True))
+    assert kept.exists()
 
 
 def test_what_is_added_is_warned_of_beside_what_the_study_has(tmp_path, caplog):

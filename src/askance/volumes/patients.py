@@ -98,8 +98,37 @@ def require_patients_to_fold(found: Found, division: Division) -> None:
     _require_clear(found, division, "no folds are drawn")
 
 
+def require_clear_beside(found: Found, division: Division, stored: Mapping[str, str], fresh: Iterable[str]) -> None:
+    """Refuses ids of ``fresh`` cases that look as if they were of patients who are ``stored`` (case -> patient).
+
+    Raises:
+        SplitError: nobody says of whom they are, and a part of the id, up to a separator, is a stored patient or shared by
+            stored cases, but not by all.
+    """
+    if _says_who(found, division):
+        return
+    patients, everyone = patients_of(found, division), set(stored.values())
+    sharing: dict[str, int] = defaultdict(int)
+    for case in stored:
+        for prefix in _prefixes(case):
+            sharing[prefix] += 1
+    known = everyone | {prefix for prefix, cases in sharing.items() if cases < len(stored)}
+    suspects = sorted(case for case in fresh if patients[case] == case and known.intersection(_prefixes(case)))
+    if suspects:
+        raise SplitError(
+            f"{found.name}: {len(suspects)} new cases may be of patients whom the study knows, on another side perhaps "
+            f"({some(suspects, 5)}): {_WAY_OUT}"
+        )
+
+
+def _says_who(found: Found, division: Division) -> bool:
+    """Whether the user or the data set says who is a patient."""
+    named = division.pattern is not None or division.table is not None or found.patients is not None
+    return division.each_case or named
+
+
 def _require_clear(found: Found, division: Division, refused: str) -> None:
-    if division.pattern is not None or division.table is not None or division.each_case or found.patients is not None:
+    if _says_who(found, division):
         return
     patients = patients_of(found, division)  # the splits may name some
     by_prefix: dict[str, set[str]] = defaultdict(set)
