@@ -4,6 +4,7 @@ import pytest
 import torch
 from made_trainings import make_config
 
+from askance.learning import objectives
 from askance.learning.batches import Batch
 from askance.learning.objectives import compute_losses
 from askance.records import IGNORE
@@ -39,6 +40,13 @@ def _left_half_wrong():
     labels[0, :, :2] = 0
     labels[1] = 0
     return said, labels
+
+
+@pytest.mark.parametrize(("side", "count"), [(48, 22), (64, 30), (96, 46), (96, 10), (7, 7), (9, 1)])
+def test_patches_are_pooled_as_torch_does_where_it_can(side, count):
+    images = torch.rand(2, 2, side, side + 3)
+    pooled = objectives._means(images, (count, count))
+    torch.testing.assert_close(pooled, torch.nn.functional.adaptive_avg_pool2d(images, count))
 
 
 def test_a_graded_d_that_says_how_much_is_right_cannot_do_better():

@@ -99,8 +99,22 @@ def _agreement(logits: Tensor, batch: Batch, size: tuple[int, int]) -> tuple[Ten
     labels = batch.labels[batch.annotated]
     probs = logits.detach()[batch.annotated].softmax(1)
     right = (probs * onehot(labels, probs.shape[1])).sum(1, keepdim=True)
-    shares = functional.adaptive_avg_pool2d(torch.cat([right, (labels != IGNORE)[:, None].float()], 1), size)
+    shares = _means(torch.cat([right, (labels != IGNORE)[:, None].float()], 1), size)
     return shares[:, :1] / shares[:, 1:].clamp(min=1e-6), shares[:, 1:]
+
+
+def _means(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """As ``functional.adaptive_avg_pool2d``, which on Apple's GPUs takes no size but one that divides the images' own."""
+    return _means_across(_means_across(images, size[1]).mT, size[0]).mT
+
+
+def _means_across(images: Tensor, count: int) -> Tensor:
+    """``images`` (..., W) as (..., count): each the mean of the columns that it touches."""
+    places, width = torch.arange(count, device=images.device), images.shape[-1]
+    starts, ends = places * width // count, ((places + 1) * width + count - 1) // count
+    sums = functional.pad(images.cumsum(-1), (1, 0))
+    means: Tensor = (sums[..., ends] - sums[..., starts]) / (ends - starts)
+    return means
 
 
 def _patches(discriminator: nn.Module, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
