@@ -69,6 +69,9 @@ class BudgetConfig(_Section):
         for name, amount in (("base", self.base), ("total", self.total), ("validation", self.validation)):
             if amount > 1 and amount != int(amount):
                 raise ValueError(f"{name} is {amount:g}; wanted a whole number of slices, or a share below 1")
+        for name, named in (("patients", self.patients), ("slices", self.slices)):
+            if twice := sorted({one for one in named if named.count(one) > 1}):
+                raise ValueError(f"{name} names {', '.join(twice[:3])} twice; wanted each once")
         if self.start == "slices" and not self.slices:
             raise ValueError("start is slices and none are named; wanted their ids in slices, as ['CASE/2/5']")
         return self

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from askance.active.coldstart import STARTS, require_patients
 from askance.config import BudgetConfig
@@ -34,6 +36,30 @@ def test_a_spread_base_shows_the_ends_of_volumes_as_often_as_other_places() -> N
 
 def test_a_spread_base_of_everything_is_everything_once() -> None:
     assert sorted(choose("spread", 120)) == sorted(one.id for one in pool())
+
+
+def test_a_spread_base_comes_to_the_free_place_nearest_to_the_one_wanted() -> None:
+    volume = [Slice("p_a", 2, i, "p", "learn") for i in range(9)]
+    order = [int(name.split("/")[2]) for name in STARTS["spread"](volume, 9, BudgetConfig(), np.random.default_rng(4))]
+    place, left = float(np.random.default_rng(4).random()), set(range(9))
+    for index in order:
+        assert index == min(left, key=lambda one: (abs(one - int(9 * place)), one))
+        left.discard(index)
+        place = (place + 0.6180339887498949) % 1
+
+
+def test_a_spread_base_of_many_thin_slices_does_not_take_long() -> None:
+    slices = [Slice(f"p{p}_a", 2, i, f"p{p}", "learn") for p in range(20) for i in range(4000)]
+    began = time.process_time()
+    STARTS["spread"](slices, 100, BudgetConfig(), np.random.default_rng(0))
+    assert time.process_time() - began < 10, "quadratic in a volume's slices it takes minutes"
+
+
+def test_names_given_twice_are_refused_before_anything_is_made() -> None:
+    with pytest.raises(ValidationError, match="patients names p1 twice"):
+        BudgetConfig(patients=("p1", "p2", "p1"))
+    with pytest.raises(ValidationError, match="slices names a/2/0 twice"):
+        BudgetConfig(slices=("a/2/0", "a/2/0"))
 
 
 @pytest.mark.parametrize("start", ["spread", "patients", "random"])

@@ -172,6 +172,8 @@ def test_validation_slices_are_answered_without_a_proposal_counted_and_never_tra
         for model in study.store.models():
             assert not drawn & {entry.slice_id for entry in study.store.label_set(model.label_set).entries}
         assert all(study.store.annotation(one).proposal is None for one in drawn)  # type: ignore[union-attr]
+    assert all(record["dice"] is not None for record in records)
+    assert {record["estimate"]["n"] for record in records} <= {1, 2, 3}, "they were paid for beside labelled test volumes"
 
 
 def test_effort_is_what_the_expert_changed_in_the_proposal(make_study: Callable[..., Study]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from askance import api
@@ -131,4 +132,4 @@ def test_an_acquisition_that_was_told_nothing_says_what_it_needs(waiting: Study)
 )
 def test_the_reason_says_where_a_slice_stands_among_those_seen(scores: tuple[float, ...], said: str) -> None:
     known = {f"p1/2/{at}": Prediction(f"p1/2/{at}", "m", one, None, {"foreground": 0.0}) for at, one in enumerate(scores)}
-    assert f"cover: expected Dice 0.20, {said}" in querying._why("cover", "p1/2/0", known)
+    assert f"cover: expected Dice 0.20, {said}" in querying._why("cover", known["p1/2/0"], np.sort(scores))

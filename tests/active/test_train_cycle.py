@@ -1,15 +1,19 @@
 """What a training is given: annotations as they are, pseudo-labels as far as they are believed."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
 from askance.active import training
 from askance.active.crossing import halves_of
 from askance.active.experts import expert_of
-from askance.active.label_sets import label_entries, seen_in, training_data
+from askance.active.label_sets import file_of, label_entries, seen_in, training_data
 from askance.active.loop import collaborate
 from askance.active.ranking import predict_case
 from askance.api import report
+from askance.errors import StudyError
 from askance.records import IGNORE, parse_slice_id
 from askance.store.store import Store
 from made_studies import TINY, advance, answer, make_study, write_dataset
@@ -52,6 +56,23 @@ def test_each_patch_of_a_pseudo_label_weighs_its_own_score_and_an_annotation_is_
             assert weights[place] == pytest.approx(entries[place].weight * scores**power, abs=2e-3)
     assert (weights[~pseudo] == 1).all()
     assert (np.ptp(weights[pseudo], axis=(1, 2)) > 0).any() == (power > 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room is not reserved here")
+def test_a_full_disk_is_an_error_before_it_is_a_signal(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with make_study(tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated") as study:
+        with pytest.raises(StudyError, match=r"the disk is full: wanted \d+ MB to train"):
+            collaborate(study, expert_of(study))
+        assert not (study.store.folder / "cache" / "training").exists()
+
+
+def test_room_that_is_reserved_is_there(tmp_path):
+    file_of(tmp_path / "labels.npy", np.uint8, (50, 100, 100))
+    assert (tmp_path / "labels.npy").stat().st_blocks * 512 >= 500_000
 
 
 def test_the_store_is_not_asked_anew_for_the_case_of_every_slice(tmp_path, monkeypatch):

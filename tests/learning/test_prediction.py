@@ -34,14 +34,25 @@ def _predictor(states, views=4, size=(SIDE, SIDE), network=NETWORK, **settings):
     return Predictor(states, Shape(1, 2, size), network, make_config(views=views, **settings))
 
 
-def _untrained(size, network=NETWORK, bias=0.0):
+def _untrained(size, network=NETWORK, bias=0.0, **settings):
     """An untrained model; ``bias`` leans its foreground logit."""
     torch.manual_seed(0)
-    modules = make_networks(Shape(1, 2, size), network, make_config())
+    modules = make_networks(Shape(1, 2, size), network, make_config(**settings))
     if network.generator == "unet":
         with torch.no_grad():
             modules["G"].head.bias[1] += bias
     return {name: module.state_dict() for name, module in modules.items()}
+
+
+@pytest.mark.parametrize("extent", [(5, 5), (40, 12), (16, 224)])
+def test_a_case_smaller_than_what_d_judges_is_predicted(extent):
+    size = (224, 224)
+    crop = (32, 32)
+    outcome = _predictor(_untrained(size, crop=crop), views=2, size=size, crop=crop)(
+        np.ones((2, 1, *size), np.float32), extent
+    )
+    assert outcome.probs.shape == (2, 2, *size)
+    assert np.isfinite(outcome.patch_logits).all()
 
 
 @pytest.mark.parametrize("views", [1, 2, 4, 8])

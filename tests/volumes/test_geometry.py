@@ -39,6 +39,24 @@ def probabilities(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return values / values.sum(axis=-3, keepdims=True)
 
 
+@given(sides=st.tuples(SIDES, SIDES), spacing=st.tuples(SPACINGS, SPACINGS), size=st.tuples(SIDES, SIDES), mm=SPACINGS)
+def test_what_a_case_covers_of_the_grid_is_what_shows_it_and_lies_in_its_middle(
+    sides: tuple[int, int], spacing: tuple[float, float], size: tuple[int, int], mm: float
+) -> None:
+    grid, case = Grid(2, (mm, mm), size), Shaped((*sides, 3), (*spacing, 1.0))
+    shown = grid.images_to_grid(np.ones((1, *sides), np.float32), spacing)[0]
+    rows, columns = grid.covered(case)
+    top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
+    assert shown[top : top + rows, left : left + columns].all()
+    assert np.count_nonzero(shown) == rows * columns
+
+
+@pytest.mark.parametrize("mm", [0.3, 0.6, 1.1, 1.2, 0.9765625])
+def test_a_header_a_hair_beyond_the_grids_spacing_adds_no_row(mm: float) -> None:
+    grid, stored = Grid(2, (round(mm, 4), round(mm, 4)), (256, 256)), float(np.float32(mm))
+    assert grid.covered(Shaped((224, 224, 3), (stored, stored, 8.0))) == (224, 224)
+
+
 @given(shape=st.tuples(SIDES, SIDES, SIDES), axis=st.integers(0, 2))
 def test_stitching_what_was_split_gives_the_volume(shape: tuple[int, int, int], axis: int) -> None:
     volume = np.arange(np.prod(shape)).reshape(shape)

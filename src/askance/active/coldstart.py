@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -98,11 +99,14 @@ def _spread_of_patient(slices: list[Slice], rng: np.random.Generator) -> list[st
 
 
 def _spread_of_volume(volume: list[Slice], rng: np.random.Generator) -> list[str]:
-    place, order, left = float(rng.random()), [], set(range(len(volume)))
+    place, order, left = float(rng.random()), [], list(range(len(volume)))
     while left:
         wanted = int(place * len(volume))
-        nearest = min(left, key=lambda index: (abs(index - wanted), index))
+        after = bisect_left(left, wanted)
+        beside = range(
+            max(0, after - 1), min(len(left), after + 1)
+        )  # of those left, the one before and the one from there on
+        nearest = left.pop(min(beside, key=lambda at: abs(left[at] - wanted)))
         order.append(volume[nearest].id)
-        left.discard(nearest)
         place = (place + _GOLDEN) % 1
     return order

@@ -21,6 +21,7 @@ from askance.learning.objectives import learns_from_unlabelled
 from askance.learning.pieces import come_in_one_piece, shown_throughout, shows_foreground
 from askance.learning.prediction import Seen
 from askance.records import IGNORE, Case, LabelEntry, LabelSet, parse_slice_id, slice_id
+from askance.volumes.writing import reserve
 
 _LOOKED_AT = 1000  # labelled slices that say where foreground lies and whether it comes in one piece
 
@@ -103,8 +104,13 @@ def training_data(study: Study, label_set: LabelSet) -> Iterator[TrainingData]:
 
 
 def file_of(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A new array in a memory-mapped file."""
+    """A new array in a memory-mapped file.
+
+    Raises:
+        StudyError: there is no room for it.
+    """
     found: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    reserve(path)
     return found
 
 

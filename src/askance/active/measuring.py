@@ -57,7 +57,8 @@ def measure(
 ) -> dict[str, Any]:
     """Everything that the truth of the test volumes says of ``model``, as it goes into a cycle's record.
 
-    Where no test volume is labelled, ``dice`` is None and ``estimate`` comes from the unassisted validation slices.
+    ``estimate`` comes from the unassisted validation slices, where any are answered; where no test volume is labelled,
+    ``dice`` is None.
     """
     cases = [case for case in study.store.cases("test") if case.label is not None]
     predictor, measured = study.predictor(model), []
@@ -66,7 +67,7 @@ def measure(
         if progress:
             progress(place + 1, len(cases))
     record = _summary(study, measured) if measured else dict(_NO_TEST)
-    return {**record, "estimate": None if measured else estimate(study, predictor)}
+    return {**record, "estimate": estimate(study, predictor)}
 
 
 def at_file_resolution(study: Study, outcome: Outcome, case: Case) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from askance.active.calibration import Calibration
 from askance.active.folders import made_whole, suffix_of
 from askance.active.measures import MEASURES
 from askance.active.ranking import Judge, describe
-from askance.active.study import apart_in, extent_on, load_predictor
+from askance.active.study import apart_in, load_predictor
 from askance.active.viewers import whereabouts
 from askance.config import StudyConfig
 from askance.errors import DataError, UsageError
@@ -178,7 +178,7 @@ def _outcome(predictor: Predictor, config: StudyConfig, case: Case) -> Outcome:
         grid = Grid.from_config(config.grid)
         cache = SliceCache(Path(folder), grid, len(case.images), config.network.context)
         cache.build([case])
-        return predictor(cache.images_of(case.id), extent_on(grid, case), apart_in(grid, case))
+        return predictor(cache.images_of(case.id), grid.covered(case), apart_in(grid, case))
 
 
 def _labels(grid: Grid, outcome: Outcome, case: Case) -> NDArray[np.uint8]:

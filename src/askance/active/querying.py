@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from askance.active.acquisition import Acquisition, Candidate, acquisition, require_truth_for
 from askance.active.candidates import Informed
@@ -114,9 +115,11 @@ def ask(study: Study, cycle: int, model: str | None) -> Query:
     candidates, predictions = _candidates(study, chooser, model)
     rng = np.random.default_rng((study.config.seed, _QUERY_STREAM, cycle))
     ids = _selected(chooser, study.config.acquisition, candidates, query_size(study, cycle), rng)
+    name, scores = study.config.acquisition, np.sort([one.score for one in predictions.values()])
+    foreseen = [predictions.get(one) for one in ids]
     asked = tuple(
-        Asked(one, 1 - place / len(ids), _why(study.config.acquisition, one, predictions), _score(predictions.get(one)))
-        for place, one in enumerate(ids)
+        Asked(one, 1 - place / len(ids), _why(name, prediction, scores), _score(prediction))
+        for place, (one, prediction) in enumerate(zip(ids, foreseen))
     )
     query = Query(cycle, study.config.acquisition, asked, model)
     study.store.save_query(query)
@@ -222,18 +225,15 @@ def _score(prediction: Prediction | None) -> float | None:
     return prediction.score if prediction else None
 
 
-def _why(name: str, slice_id: str, predictions: dict[str, Prediction]) -> str:
-    """One line for the expert: what the model thought of the slice and where that stands in the pool."""
-    prediction = predictions.get(slice_id)
+def _why(name: str, prediction: Prediction | None, scores: NDArray[np.float64]) -> str:
+    """One line for the expert: what the model thought of the slice and where that stands among all ``scores``, in order."""
     if prediction is None:
         return f"{name}: chosen without a look at the model"
-    worse = sum(one.score < prediction.score for one in predictions.values())
-    alike = sum(one.score == prediction.score for one in predictions.values())
+    worse, up_to = (int(np.searchsorted(scores, prediction.score, side)) for side in ("left", "right"))
+    alike = up_to - worse
     lowest = "the lowest" if alike == 1 else f"among the {alike} lowest"
     area = prediction.measures.get("foreground")
     seen = "" if area is None else (f", foreground on {area:.1%} of the slice" if area else ", no foreground predicted")
-    place = (
-        f"{worse} of {len(predictions)} slices seen are lower" if worse else f"{lowest} of {len(predictions)} slices seen"
-    )
+    place = f"{worse} of {len(scores)} slices seen are lower" if worse else f"{lowest} of {len(scores)} slices seen"
     unlike = ", unlike the rest of learn" if prediction.measures.get("novelty", 0) > 1 else ""
     return f"{name}: expected Dice {prediction.score:.2f}, {place}{seen}{unlike}"

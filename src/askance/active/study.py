@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ class Study:
 
     def extent(self, case: Case) -> tuple[int, int]:
         """Rows and columns of the grid that the slices of ``case`` cover."""
-        return extent_on(self.grid, case)
+        return self.grid.covered(case)
 
     def inplane(self, case: Case) -> tuple[tuple[int, int], tuple[float, float]]:
         """Shape in pixels and spacing in mm of the slices of ``case``, as in its file."""
@@ -150,16 +149,6 @@ def load_predictor(folder: Path) -> tuple[Predictor, StudyConfig, dict[str, Any]
     config = parse(info["config"], where=str(where))
     training = as_trained(config.training, info.get("precision"))
     return Predictor(states, Shape.of(config), config.network, training, Seen.from_info(info)), config, info
-
-
-def extent_on(grid: Grid, case: Case) -> tuple[int, int]:
-    """Rows and columns of ``grid`` that the slices of ``case`` cover."""
-    axes = [axis for axis in range(3) if axis != grid.axis]
-    pixels = [
-        min(size, math.ceil(case.shape[axis] * case.spacing_mm[axis] / spacing))
-        for axis, size, spacing in zip(axes, grid.size, grid.spacing_mm)
-    ]
-    return pixels[0], pixels[1]
 
 
 def apart_in(grid: Grid, case: Case) -> float:

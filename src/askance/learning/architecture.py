@@ -90,7 +90,7 @@ def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) ->
     for name, sides in (("grid.size", shape.size), ("training.crop", crop)):
         if min(sides) < stride or any(side % stride for side in sides):
             raise ConfigError(f"{name} {sides}: the unet halves it to a {stride}th; wanted multiples of {stride}")
-    least = 3 * 2 ** strided_layers(min(shape.size))
+    least = patch_pixels(shape)
     if training.adversarial > 0 and not OBJECTIVES[training.objective].semi and min(crop) < least:
         raise ConfigError(f"training.crop {crop}: D judges patches of {least} pixels on this grid; wanted that or more")
     if training.batch * math.prod(side // stride for side in crop) < 2:
@@ -98,6 +98,11 @@ def crop_size(shape: Shape, network: NetworkConfig, training: TrainingConfig) ->
             f"training.batch 1 of training.crop {crop}: one value a channel is left; wanted a larger one of both"
         )
     return crop
+
+
+def patch_pixels(shape: Shape) -> int:
+    """Sides of the smallest image that D can judge."""
+    return 3 << strided_layers(min(shape.size))
 
 
 def require_halvable(size: tuple[int, int]) -> None:

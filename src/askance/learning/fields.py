@@ -49,9 +49,9 @@ class Box:
         return Box(self.top + rows, self.left + columns, self.bottom + rows, self.right + columns)
 
 
-def centred_box(size: tuple[int, int], extent: tuple[int, int], stride: int) -> Box:
-    """The part of the grid that a slice of ``extent`` covers, with sides that are multiples of ``stride``."""
-    sides = [min(whole, -(-min(part, whole) // stride) * stride) for whole, part in zip(size, extent)]
+def centred_box(size: tuple[int, int], extent: tuple[int, int], stride: int, least: int = 1) -> Box:
+    """The part of the grid that a slice of ``extent`` covers, its sides multiples of ``stride``, no less than ``least``."""
+    sides = [min(whole, -(-max(part, least) // stride) * stride) for whole, part in zip(size, extent)]
     top, left = (size[0] - sides[0]) // 2, (size[1] - sides[1]) // 2
     return Box(top, left, top + sides[0], left + sides[1])
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from askance.config import NetworkConfig, TrainingConfig
-from askance.learning.architecture import Shape, crop_size, make_discriminator, make_generator
+from askance.learning.architecture import Shape, crop_size, make_discriminator, make_generator, patch_pixels
 from askance.learning.fabric import in_memory_order, make_fabric
 from askance.learning.fields import Box, centred_box, field_within, foreground_box, framed, put_back, reaches_out
 from askance.learning.novelty import NOVELTY, Novelty
@@ -86,6 +86,7 @@ class Predictor:
         self._former = self._ready(make_generator(shape, network), states[FORMER]) if FORMER in states else None
         self._discriminator = self._ready(make_discriminator(shape, network), states["D"]) if "D" in states else None
         self._stride = 1 if self._fixed else self._generator.stride
+        self._least = patch_pixels(shape)
         self._novelty = Novelty.from_state(states[NOVELTY]) if NOVELTY in states else None
 
     @property
@@ -141,7 +142,7 @@ class Predictor:
     def _covered(self, images: NDArray[np.float32], extent: tuple[int, int]) -> tuple[Tensor, Box]:
         """What the network sees of ``images`` that cover ``extent`` of the grid, and where on the grid it lies."""
         size = (images.shape[2], images.shape[3])
-        box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride)
+        box = Box(0, 0, *size) if self._fixed else centred_box(size, extent, self._stride, self._least)
         return torch.from_numpy(np.ascontiguousarray(box.cut(images))), box
 
     def _field(self, images: Tensor, box: Box) -> Box:

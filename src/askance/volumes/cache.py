@@ -6,7 +6,6 @@ block, so that memory stays small however large the volume. Knows images; does n
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections import OrderedDict
@@ -24,11 +23,10 @@ from askance.volumes.files import check_finite, hash_file, open_voxels
 from askance.volumes.geometry import Grid, inplane, inplane_spacing
 from askance.volumes.normalisation import VERSION, normalisation_of
 from askance.volumes.voxels import Stored
-from askance.volumes.writing import remove_partial, replacing
+from askance.volumes.writing import DISK_FULL, remove_partial, replacing
 
 _DTYPE = np.dtype("<f2")
 _OPEN_MAPS = 256
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 #: At most this many voxels of a channel are in memory as float32 (16 MB) while a case is built.
 _BLOCK_VOXELS = 2**22
 
@@ -63,7 +61,7 @@ class SliceCache:
                 try:
                     self._make(case)
                 except StudyError as error:
-                    if isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_FULL:
+                    if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_FULL:
                         raise self._disk_full(cases[done - 1 :]) from error
                     raise
             if progress is not None:

@@ -159,6 +159,13 @@ class Grid:
         beyond: NDArray[np.float32] = np.float32(outside) * (1 - resampling.coverage(rows, columns))
         return resampling.resample(values, rows, columns) + beyond
 
+    def covered(self, case: HasGeometry) -> tuple[int, int]:
+        """Rows and columns, in the middle of the grid, that show something of the slices of ``case``."""
+        first, second = inplane(self.axis)
+        shape = (case.shape[first], case.shape[second])
+        rows, columns = self._matrices_to(shape, inplane_spacing(case.spacing_mm, self.axis))
+        return int(rows.any(axis=1).sum()), int(columns.any(axis=1).sum())
+
     def share_outside(self, case: HasGeometry) -> float:
         """Share of the pixels of the slices of ``case`` that the grid does not reach."""
         reach = zip(inplane(self.axis), self.size, self.spacing_mm)

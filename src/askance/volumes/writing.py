@@ -5,6 +5,7 @@ Knows files; does not know what is in them.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 import psutil
 
 from askance.errors import StudyError
+
+#: What a system says where there is no room, or no more of it for this user.
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 _PREFIX = ".partial-"
 
@@ -54,6 +58,25 @@ def remove_partial(folder: Path) -> None:
 def is_dead(pid: str) -> bool:
     """Whether ``pid``, as it stands in the name of something half made, is that of a process that is gone."""
     return pid.isdecimal() and not psutil.pid_exists(int(pid))
+
+
+def reserve(path: Path) -> None:
+    """Have the disk hold all of a file as long as ``path``'s: written through a map, a full disk would end the process.
+
+    Raises:
+        StudyError: there is no room for it.
+    """
+    if not hasattr(os, "posix_fallocate"):  # Windows gives a file its room at once
+        return
+    size = path.stat().st_size
+    try:
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise StudyError(
+                f"{path.parent}: the disk is full: wanted {size / 1e6:.0f} MB to train; make room and run the command again"
+            ) from error
 
 
 def flush(path: Path) -> None:
