@@ -159,9 +159,9 @@ def test_what_is_found_unreadable_is_not_learnt_from_unlabelled_and_a_killed_tra
 
 
 def test_a_model_predicts_as_it_was_trained_whatever_the_settings_say_by_now(tmp_path):
-    with make_study(
-        tmp_path / "study", write_dataset(tmp_path / "data"), expert="simulated", training={"views": 3}
-    ) as study:
+    learnt = TINY["training"] | {"min_steps": 150, "max_steps": 150, "batch": 4, "views": 3}  # until foreground shows
+    dataset = write_dataset(tmp_path / "data")
+    with make_study(tmp_path / "study", dataset, expert="simulated", training=learnt) as study:
         advance(study)
         model, case = study.store.models()[-1].id, study.store.cases()[0]
         before = predict_case(study, study.predictor(model), case)
