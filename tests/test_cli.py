@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -60,6 +61,18 @@ def test_a_folder_that_is_no_study_fails_with_one_message(tmp_path: Path, capsys
         error = capsys.readouterr().err
         assert error.count("askance:") == 1
         assert str(tmp_path) in error
+
+
+@pytest.mark.parametrize(("said", "stands"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_asleep_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, stands: str
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that it is put back
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    if said:
+        monkeypatch.setenv("OMP_WAIT_POLICY", said)
+    assert main(["status", str(tmp_path / "nowhere")]) == 1
+    assert os.environ["OMP_WAIT_POLICY"] == stands
 
 
 def test_wrong_settings_are_misuse_and_leave_nothing(

@@ -7,6 +7,7 @@ Python's own start; typer with its imports took five times that (docs/dependenci
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from askance import __version__
@@ -43,6 +44,8 @@ def _called(arguments: argparse.Namespace) -> int:
     import logging
 
     logging.basicConfig(format="askance: %(message)s", level=logging.WARNING)
+    # Threads that wait for one another sleep: where others use the cores, too, a step takes a half to a third (docs/log.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads OpenMP
     try:
         arguments.call(arguments)
     except AskanceError as error:
