@@ -46,7 +46,7 @@ def write_case(folder: Path, name: str, image: NDArray[np.int16]) -> Case:
     affine = np.diag([*SPACING_MM, 1.0])
     nib.save(nib.Nifti1Image(image, affine), path)
     rows = tuple(tuple(float(value) for value in row) for row in affine)
-    return Case(name, name, "learn", (hash_file(path),), None, SHAPE, SPACING_MM, rows)
+    return Case(name, name, "learn", (hash_file(path),), None, image.shape, SPACING_MM, rows)
 
 
 def make_hearts(folder: Path, count: int = 5) -> tuple[list[Case], dict[str, NDArray[np.uint8]]]:
@@ -60,6 +60,12 @@ def make_hearts(folder: Path, count: int = 5) -> tuple[list[Case], dict[str, NDA
         cases.append(write_case(folder, name, heart_image(truth, shift, number)))
         labels[name] = truth
     return cases, labels
+
+
+def slices_of(case: Case, count: int, labels: NDArray[np.uint8], folder: Path) -> tuple[Case, NDArray[np.uint8]]:
+    """``count`` slices of ``case`` that show the heart, and their labels, as another file."""
+    image = np.asanyarray(nib.load(case.images[0].path).dataobj)
+    return write_case(folder, case.id, image[:, :, 1 : 1 + count]), labels[:, :, 1 : 1 + count]
 
 
 def looked_up(labels: dict[str, NDArray[np.uint8]], asked: list[str] | None = None) -> Callable[[Case], NDArray[np.uint8]]:

@@ -1,10 +1,11 @@
 """The image keeps a good label, mends a ragged one, and leaves what it says nothing of."""
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from askance.baselines.atlas.grid import to_itk
+from askance.baselines.atlas.grid import to_array, to_itk
 from askance.baselines.atlas.levelset import LevelSetSettings, intensity_posterior, labels_of, refine
 from askance.metrics.dice import dice_per_class
 
@@ -46,6 +47,16 @@ def test_a_ragged_label_is_mended() -> None:
     before, after = refined(probs, PLAIN), refined(probs, LevelSetSettings())
     assert np.all(after > before + 0.05)
     assert after.min() > 0.8
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_planes_are_solved_each_for_itself_whichever_axis_is_thick(axis: int) -> None:
+    image, probs = image_of(TRUTH), probs_of(*ragged())
+    spacing_mm = [2.0, 2.0]
+    spacing_mm.insert(axis, 8.0)
+    turned = to_itk(np.moveaxis(to_array(image), 2, axis), tuple(spacing_mm))
+    found = labels_of(refine(turned, np.moveaxis(probs, 3, axis + 1), LevelSetSettings()))
+    np.testing.assert_array_equal(np.moveaxis(found, axis, 2), labels_of(refine(image, probs, LevelSetSettings())))
 
 
 def test_no_steps_leave_what_was_fused() -> None:

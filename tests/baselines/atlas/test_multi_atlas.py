@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_hearts import CLASSES, SHAPE, looked_up, make_hearts, names, write_case
+from made_hearts import CLASSES, SHAPE, looked_up, make_hearts, names, slices_of, write_case
 from numpy.typing import NDArray
 
 from askance.baselines.atlas import method
@@ -48,6 +48,15 @@ def test_the_same_case_gets_the_same_labels_twice(made: Made) -> None:
     cases, _, folder = made
     first, second = (MultiAtlas(CLASSES, 1, SETTINGS).predict(cases[4], folder) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_stack_of_few_slices_is_labelled_too(tmp_path: Path, count: int) -> None:
+    cases, labels = make_hearts(tmp_path / "data", 3)
+    few = [slices_of(case, count, labels[case.id], tmp_path / "few") for case in cases]
+    multi = MultiAtlas(CLASSES, 1, SETTINGS)
+    multi.fit([case for case, _ in few[:2]], looked_up({case.id: truth for case, truth in few}), tmp_path / "fit", 0)
+    assert dice_per_class(multi.predict(few[2][0], tmp_path / "fit"), few[2][1], CLASSES).min() > 0.7
 
 
 def test_a_heart_that_is_not_found_is_listed_and_taken_to_lie_where_hearts_do(made: Made, tmp_path: Path) -> None:

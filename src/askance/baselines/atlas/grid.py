@@ -6,6 +6,7 @@ that data whose affines are not to be trusted (ACDC) register as well as others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,17 @@ def finest(spacing_mm: Triple, limit_mm: Triple) -> Triple:
     """``spacing_mm``, no axis finer than ``limit_mm``."""
     x, y, z = (max(own, limit) for own, limit in zip(spacing_mm, limit_mm, strict=True))
     return x, y, z
+
+
+def thick_axes(spacing_mm: Sequence[float]) -> list[bool]:
+    """Along which axes the voxels are so long that the image is a stack of slices."""
+    return [step > THICK * min(spacing_mm) for step in spacing_mm]
+
+
+def stacked_along(spacing_mm: Sequence[float]) -> int | None:
+    """The one thick axis of a stack of slices, whichever of the file's it is; None of a volume, or where two are thick."""
+    thick = thick_axes(spacing_mm)
+    return thick.index(True) if sum(thick) == 1 else None
 
 
 def window(image: sitk.Image, low_mm: NDArray[np.float64], high_mm: NDArray[np.float64]) -> tuple[slice, slice, slice]:

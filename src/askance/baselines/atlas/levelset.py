@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from askance.baselines.atlas.grid import THICK, to_array
+from askance.baselines.atlas.grid import stacked_along, to_array
 
 Labels = NDArray[np.uint8]
 Probs = NDArray[np.float32]
@@ -107,10 +107,12 @@ def _evolved(
     odds = np.log(np.maximum(posterior, _LEAST)) - np.log(np.maximum(1 - posterior, _LEAST))
     speed = np.clip(odds / _FULL_SPEED, -1, 1).astype(np.float32)
     spacing = image.GetSpacing()
-    if spacing[2] <= THICK * min(spacing):
+    across = stacked_along(spacing)
+    if across is None:
         return _solved(seed, speed, spacing, settings)
-    planes = [_solved(seed[:, :, z], speed[:, :, z], spacing[:2], settings) for z in range(seed.shape[2])]
-    return np.stack(planes, axis=2)
+    seeds, speeds = (np.moveaxis(one, across, 0) for one in (seed, speed))
+    in_plane = [step for axis, step in enumerate(spacing) if axis != across]
+    return np.stack([_solved(*plane, in_plane, settings) for plane in zip(seeds, speeds, strict=True)], axis=across)
 
 
 def _solved(

@@ -14,9 +14,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from askance.baselines.atlas.grid import THICK
+from askance.baselines.atlas.grid import stacked_along, thick_axes
 
-_IN_PLANE = (1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 1)  # an affine's parameters (matrix by rows, shift) that may change
+_FILTERED = 4  # voxels along an axis that ITK's gradient filter needs
 _STEP_MM, _LEAST_STEP_MM, _RELAXATION = 2.0, 0.01, 0.8
 _GRADIENT, _CORRECTIONS, _COST_FACTOR = 1e-5, 5, 1e7  # L-BFGS-B: when to rest, its memory
 _NO_OVERLAP = ("overlap", "valid points", "samples map outside", "map outside")
@@ -65,8 +65,8 @@ def affine(
     """The affine map from the target's points to the atlas's that fits best within ``mask`` (1 where to look).
 
     It starts with the atlas's zero on ``centre_mm``, unturned, and is that start where the images came to overlap too
-    little. A stack of thick slices along the third axis is turned and stretched in plane and shifted across: stretched
-    across as well, it shrinks until its ends, which resemble nothing, are left out of the comparison.
+    little. A stack of thick slices is turned and stretched in plane and shifted across: stretched across as well, it
+    shrinks until its ends, which resemble nothing, are left out of the comparison.
     """
     start = sitk.AffineTransform(3)
     start.SetCenter(centre_mm.tolist())
@@ -75,8 +75,9 @@ def affine(
     method.SetInitialTransform(start, inPlace=False)
     method.SetOptimizerAsRegularStepGradientDescent(_STEP_MM, _LEAST_STEP_MM, settings.affine_steps, _RELAXATION)
     method.SetOptimizerScalesFromPhysicalShift()
-    if _thick(target) == [False, False, True]:
-        method.SetOptimizerWeights(_IN_PLANE)
+    across = stacked_along(target.GetSpacing())
+    if across is not None:
+        method.SetOptimizerWeights(_in_plane(across))
     return _run(method, target, atlas) or start
 
 
@@ -113,21 +114,29 @@ def _method(mask: sitk.Image) -> sitk.ImageRegistrationMethod:
     return method
 
 
-def _thick(target: sitk.Image) -> list[bool]:
-    """Along which axes the voxels are so long that the image is a stack of slices."""
-    spacing = np.array(target.GetSpacing())
-    return [bool(long) for long in spacing > THICK * spacing.min()]
+def _in_plane(across: int) -> list[float]:
+    """Which of an affine's parameters (matrix by rows, then shift) may change: 1, or 0 in row and column of ``across``."""
+    matrix = np.ones((3, 3))
+    matrix[across, :] = matrix[:, across] = 0
+    return [*matrix.ravel().tolist(), 1.0, 1.0, 1.0]
 
 
 def _mesh(target: sitk.Image, settings: RegistrationSettings) -> list[int]:
     """Cells of the B-spline along each axis."""
     extent = np.array(target.GetSize()) * np.array(target.GetSpacing())
-    knots = np.where(_thick(target), settings.thick_knots_mm, settings.knots_mm)
+    knots = np.where(thick_axes(target.GetSpacing()), settings.thick_knots_mm, settings.knots_mm)
     return [max(1, round(float(cells))) for cells in extent / knots]
 
 
 def _run(method: sitk.ImageRegistrationMethod, target: sitk.Image, atlas: sitk.Image) -> sitk.Transform | None:
-    """The transform found; None where the images came to overlap too little, which ITK's metric tells by raising."""
+    """The transform found; None where the images came to overlap too little, which ITK's metric tells by raising.
+
+    Of an image with too few voxels along an axis for ITK's filter, gradients are differences between neighbours.
+    """
+    if min(target.GetSize()) < _FILTERED:
+        method.MetricUseFixedImageGradientFilterOff()
+    if min(atlas.GetSize()) < _FILTERED:
+        method.MetricUseMovingImageGradientFilterOff()
     try:
         found: sitk.Transform = method.Execute(target, atlas)
     except RuntimeError as error:
