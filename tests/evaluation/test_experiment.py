@@ -262,6 +262,27 @@ def test_a_disk_that_is_full_or_a_worker_that_is_lost_costs_its_trial_alone(tmp_
         run(material, plan, results, Here())
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(MemoryError(), "out of memory; make training.batch"), (RuntimeError("ITK"), "RuntimeError: ITK; the log")],
+)
+def test_an_error_that_nobody_foresaw_costs_its_trial_alone(tmp_path, dataset, monkeypatch, caplog, error, told) -> None:
+    whole = experiment.perform
+
+    def fails(material, trial, watcher=None):
+        if trial.fold == 0:
+            raise error
+        return whole(material, trial, watcher)
+
+    monkeypatch.setattr(experiment, "perform", fails)
+    plan = make_plan(methods=("constant",), folds=(0, 1), acquisitions=())
+    material, results = make_material(dataset, tmp_path), Results(tmp_path / "lines.jsonl")
+    with pytest.raises(TrainingError, match=f"1 of 2 trials failed, the first constant-f0-s0: {told}"):
+        run(material, plan, results, Here())
+    assert [line["trial"] for line in results.mine(material.dataset)] == ["constant-f1-s0"]
+    assert f"raise error\n{type(error).__name__}" in caplog.text, "the log has the traceback"
+
+
 def test_bases_that_are_gone_are_trained_again_before_anyone_asks_by_them(tmp_path, dataset, monkeypatch) -> None:
     plan, results = make_plan(), Results(tmp_path / "lines.jsonl")
     run(make_material(dataset, tmp_path / "one"), plan, results, Here())

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from askance.active.loop import Unwatched, Watcher
-from askance.errors import AskanceError, StudyError, UsageError, WorkerLost
+from askance.errors import (
+    OUT_OF_MEMORY,
+    AskanceError,
+    StudyError,
+    TrainingError,
+    UsageError,
+    WorkerLost,
+    is_out_of_memory,
+)
 from askance.evaluation.collaborating import is_ranked
 from askance.evaluation.material import Material
 from askance.evaluation.plan import Plan, Trial
 from askance.evaluation.results import Results, alone_in
 from askance.evaluation.trials import perform
 from askance.execution import Runner
+
+_log = logging.getLogger(__name__)
 
 #: Told of each line: how many trials are done, of how many, the line.
 Told = Callable[[int, int, dict[str, Any]], None]
@@ -60,6 +72,7 @@ def run(
             for line in runner.map(partial(_tried, material, watcher=watcher), stage, _lost):
                 if isinstance(line, _Failed):
                     failed.append(line)
+                    _log.error("%s failed: %s\n%s", line.trial, line.error, line.trace)
                     continue
                 if _is_done(material, results, by_name[line["trial"]]):
                     continue
@@ -78,8 +91,11 @@ def run(
 
 @dataclass(frozen=True)
 class _Failed:
+    """``trace``: where, of an error that nobody here raised; as text, for it may come from another machine."""
+
     trial: str
     error: AskanceError
+    trace: str = ""
 
 
 def _tried(material: Material, trial: Trial, watcher: Watcher | None = None) -> dict[str, Any] | _Failed:
@@ -94,9 +110,18 @@ def _tried(material: Material, trial: Trial, watcher: Watcher | None = None) -> 
         raise
     except AskanceError as error:
         return _Failed(trial.name, error)
-    except OSError as error:
+    except Exception as error:
+        return _Failed(trial.name, _said(error, material), traceback.format_exc())
+
+
+def _said(error: Exception, material: Material) -> AskanceError:
+    """What is told of an ``error`` that nobody here raised; where the log has to say more, its type."""
+    if isinstance(error, OSError):
         told = f"{error.filename or material.work}: {error.strerror or error}; see to the disk, its room and your rights"
-        return _Failed(trial.name, StudyError(told))
+        return StudyError(told)
+    if is_out_of_memory(error):
+        return TrainingError(OUT_OF_MEMORY)
+    return TrainingError(f"{type(error).__name__}: {error}; the log says where")
 
 
 def _lost(trial: Trial, error: WorkerLost) -> _Failed:
