@@ -7,6 +7,7 @@ import importlib.util
 import json
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from askance.evaluation.experiment import run
 from askance.evaluation.plan import Trial
 from askance.evaluation.results import Results, alone_in
 from askance.execution import Here, OnRay
+from askance.volumes import normalisation
 from made_studies import read_volume
 
 
@@ -218,6 +220,23 @@ def test_lines_of_other_folds_or_of_another_schedule_are_not_put_beside(done, da
     longer = make_material(dataset, tmp_path, training={"max_steps": 1, "min_steps": 1, "batch": 2, "crop": [24, 24]})
     with pytest.raises(UsageError, match="with other settings of isola"):
         run(longer, make_plan(methods=("isola",), folds=(1,)), Results(folder / "lines.jsonl"), Here())
+
+
+@pytest.mark.parametrize("what", ["patient", "ignore", "normalisation"])
+def test_lines_of_other_patients_or_of_data_that_was_read_otherwise_are_not_put_beside(done, monkeypatch, what) -> None:
+    folder, material, *_ = done
+    first, *others = material.cases
+    if what == "patient":
+        other = replace(material, cases=(replace(first, patient=others[0].patient), *others))
+    elif what == "ignore":
+        other = replace(material, ignore=7)
+    else:
+        monkeypatch.setattr(normalisation, "VERSION", normalisation.VERSION + 1)
+        other = replace(material)
+    assert other.data_digest != material.data_digest
+    assert other.digest("constant") != other.digest("paper") != material.digest("paper")
+    with pytest.raises(UsageError, match="with other folds, grid or cases"):
+        Results(folder / "lines.jsonl").require_same(material.dataset, other.data_digest, {})
 
 
 def test_a_default_that_changed_makes_other_settings(done, monkeypatch) -> None:

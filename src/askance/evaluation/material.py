@@ -19,6 +19,7 @@ from askance.evaluation.plan import ENDS, PRESETS, Plan, Trial
 from askance.evaluation.supervised import Supervised, SupervisedSettings
 from askance.learning.architecture import Shape, crop_size, require_halvable
 from askance.records import Case
+from askance.volumes import normalisation
 from askance.volumes.cache import SliceCache
 from askance.volumes.geometry import Grid
 
@@ -125,7 +126,7 @@ class Material:
 
     @cached_property
     def data_digest(self) -> str:
-        """Eight hex digits of data, folds and grid."""
+        """Eight hex digits of data, whose each case is, how it is read, folds and grid."""
         return hashlib.sha256(self._data.encode()).hexdigest()[:8]
 
     @cached_property
@@ -144,10 +145,13 @@ class Material:
 
     @cached_property
     def _data(self) -> str:
+        """All that figures depend on beside a method's settings; also the version of what makes intensities comparable."""
         sources = [
-            (case.id, [image.sha256 for image in case.images], case.label and case.label.sha256) for case in self.cases
+            (case.id, case.patient, [image.sha256 for image in case.images], case.label and case.label.sha256)
+            for case in self.cases
         ]
-        return json.dumps([self.dataset, self.classes, self.grid.model_dump(mode="json"), self.folds, sources])
+        read = (self.classes, self.ignore, normalisation.VERSION)
+        return json.dumps([self.dataset, read, self.grid.model_dump(mode="json"), self.folds, sources])
 
     def _all_settings(self, method: str) -> Any:
         if method in PRESETS:
