@@ -22,6 +22,18 @@ def test_the_tests_are_scipys_over_the_keys_both_have():
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
 
 
+def test_folds_that_share_what_they_learn_from_have_a_wider_interval_and_a_larger_p():
+    """Nadeau and Bengio 2003: for ten folds sqrt(1 + 10 / 9) times as wide."""
+    draws = np.random.default_rng(0).normal(0.01, 0.02, 10)
+    sides = dict(enumerate(draws)), dict.fromkeys(range(10), 0.0)
+    plain, corrected = paired(*sides), paired(*sides, test_to_train=1 / 9)
+    assert corrected.mean == plain.mean
+    assert (corrected.high - corrected.mean) / (plain.high - plain.mean) == pytest.approx(1.453, abs=5e-4)
+    statistic = draws.mean() / (draws.std(ddof=1) * np.sqrt(1 / 10 + 1 / 9))
+    assert corrected.t_p == pytest.approx(2 * stats.t.sf(abs(statistic), 9))
+    assert corrected.wilcoxon_p == plain.wilcoxon_p
+
+
 def test_one_pair_has_a_mean_and_nothing_else():
     found = paired({0: 0.8, 1: math.nan}, {0: 0.7, 1: 0.7})
     assert (found.n, found.mean) == (1, pytest.approx(0.1))

@@ -3,6 +3,7 @@
 import pytest
 from made_lines import made_experiment, made_line
 from matplotlib.figure import Figure
+from scipy import stats
 
 from askance.metrics.correlation import correlate
 from askance.report import experiment as ex
@@ -56,6 +57,32 @@ def test_bases_and_seeds_that_only_one_side_has_are_in_no_difference() -> None:
     assert compared.paired.low == pytest.approx(0.02)
     full = [made_line("isola", 1.0, fold, 0.8, seed=seed) for fold in range(3) for seed in range(fold, 2)]
     assert {one.paired.n for one in ex.against_full([*lines, *full])} == {1}  # seed 0 of fold 0 is all that they share
+
+
+def test_a_distance_that_one_side_lacks_is_in_no_difference() -> None:
+    """Base 1 has a distance of random alone, and a long one."""
+    asked = {"share": 0.1, "pseudo": True, "cycles": 1}
+    far = {("d_raw", 0): 2.0, ("d_raw", 1): None, ("random", 0): 2.0, ("random", 1): 10.0}
+    lines = [
+        made_line(fold=fold, acquisition=name, base=base, abd_mm=abd_mm, **asked)
+        for fold in range(2)
+        for (name, base), abd_mm in far.items()
+    ]
+    (compared,) = ex.against_random(lines)
+    assert compared.others["abd_mm"].mean == 0
+
+
+def test_tests_over_folds_allow_for_what_these_share() -> None:
+    asked = {"share": 0.1, "pseudo": True, "cycles": 1}
+    gains = (0.01, 0.02, 0.03)
+    lines = [
+        made_line(fold=fold, dice=0.5 + (gain if name == "d_raw" else 0.0), acquisition=name, folds=10, **asked)
+        for fold, gain in enumerate(gains)
+        for name in ("d_raw", "random")
+    ]
+    (compared,) = ex.against_random(lines)
+    reach = stats.t.ppf(0.975, 2) * 0.01 * (1 / 3 + 1 / 9) ** 0.5  # three folds of ten were run
+    assert compared.paired.high - compared.paired.mean == pytest.approx(reach)
 
 
 def test_the_smallest_share_that_reaches_full_supervision_is_named_or_none() -> None:

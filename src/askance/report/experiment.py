@@ -1,7 +1,8 @@
 """An experiment's lines put together: what belongs to one curve, its means by fold, and what is paired with what.
 
 Lines are those of ``askance bench paper``. Base patients and seeds of a fold are averaged first, so that a fold is one
-number, and every spread and test is over folds. Compared is what both sides have: base by base, seed by seed.
+number, and every spread and test is over folds. Compared is what both sides have: base by base, seed by seed. Folds share
+most of what they learn from, which tests of differences allow for (``metrics.paired``).
 """
 
 from __future__ import annotations
@@ -214,13 +215,15 @@ def reached(comparisons: Iterable[Comparison]) -> dict[tuple[str, str], Comparis
 
 
 def _compared(first: list[Line], second: list[Line], name: str, other: str, share: float) -> list[Comparison]:
-    """One comparison over the trials that both have; none where they have none in common."""
-    kept = _in_common(first, second)
+    """One comparison, each figure over the trials that both have it of; none where they have no Dice in common."""
+    folds = max((line.get("folds") or 0 for line in first), default=0)
+    overlap = 1 / (folds - 1) if folds > 1 else 0.0
     found = {}
     for figure in ("dice", *BESIDE_DICE):
-        ours, theirs = (by_fold(lines, itemgetter(figure)) for lines in kept)
-        if set(ours) & set(theirs):
-            found[figure] = paired(ours, theirs)
+        having = ([line for line in lines if line[figure] is not None] for lines in (first, second))
+        ours, theirs = (by_fold(lines, itemgetter(figure)) for lines in _in_common(*having))
+        if ours:
+            found[figure] = paired(ours, theirs, overlap)
     return [Comparison(name, other, share, found.pop("dice"), found)] if "dice" in found else []
 
 
