@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from askance.report.paired_tables import (
     with_and_without_d,
 )
 from askance.report.paper_page import groups, name_of, sections
-from askance.report.paper_plots import budget_curves, trust_clouds
+from askance.report.paper_plots import budget_curves, clouded, trust_clouds
 from askance.report.plots import benchmark_curves
 from askance.report.tables import markdown
 
@@ -111,7 +112,7 @@ def earlier_page() -> str:
 def _results_in(folder: Path) -> str:
     """A section a file of results, tables from its lines."""
     sections = {
-        "budget_curve": ("Dice over the budget", _curve),
+        "budget_curve": ("Dice over the budget", partial(_curve, _prefix(folder))),
         "score_quality": ("How far the score can be trusted", quality),
         "out_of_distribution": ("Slices that a model has no business with", unlike),
         "confirmation_bias": ("Does a model believe what it was taught by its forerunner", bias),
@@ -139,9 +140,9 @@ def _experiments(folder: Path) -> Iterator[str]:
         yield f"`askance bench paper` ([experiments.md](experiments.md)), `{_said(folder / 'paper_*.jsonl')}`\n"
     for (dataset, tag), text in sections(lines):
         yield f"\n{text}\n"
-        for kind, alt in (("shares", "Dice over the share of labels"), ("trust", "Dice against the score")):
-            yield f"![{alt}](images/{_picture(kind, dataset, tag)})\n"
-        figure = DOCS / "images" / f"paper-figure2-{name_of(dataset, tag)}.png"
+        for kind in _kinds(groups(lines)[dataset, tag]):
+            yield f"![{_KINDS[kind][1]}](images/{_picture(folder, kind, dataset, tag)})\n"
+        figure = DOCS / "images" / f"{_prefix(folder)}paper-figure2-{name_of(dataset, tag)}.png"
         if figure.exists():  # drawn from a kept study, which lines alone do not hold
             yield "\nFigure 2 of the paper, by `askance bench figure` ([experiments.md](experiments.md#figure-2)):\n\n"
             yield f"![Slice, ground truth, prediction, unreliable regions](images/{figure.name})\n"
@@ -155,8 +156,25 @@ def _said(path: Path) -> str:
     return f"benchmarks/results/{path.relative_to(RESULTS).as_posix()}"
 
 
-def _picture(kind: str, dataset: str, tag: str) -> str:
-    return f"paper-{kind}-{name_of(dataset, tag)}.svg"
+def _prefix(folder: Path) -> str:
+    """What pictures of ``folder``'s results are called first, so that earlier ones don't take the place of today's."""
+    return "" if folder == RESULTS else f"{folder.name}-"
+
+
+#: An experiment's pictures: how they are drawn, and in words.
+_KINDS = {
+    "shares": (budget_curves, "Dice over the share of labels"),
+    "trust": (trust_clouds, "Dice against the score"),
+}
+
+
+def _kinds(lines: list[dict[str, Any]]) -> list[str]:
+    """The pictures that show something: rivals have no score."""
+    return [kind for kind in _KINDS if kind != "trust" or clouded(lines)]
+
+
+def _picture(folder: Path, kind: str, dataset: str, tag: str) -> str:
+    return f"{_prefix(folder)}paper-{kind}-{name_of(dataset, tag)}.svg"
 
 
 _PAIRED = "Differences in Dice points, paired by seed, with Student's 95 % interval."
@@ -164,13 +182,13 @@ _PAIRED = "Differences in Dice points, paired by seed, with Student's 95 % inter
 _REFERENCES = ("random", "foreground-random", "true-foreground-random")
 
 
-def _curve(lines: list[dict[str, Any]]) -> str:
+def _curve(prefix: str, lines: list[dict[str, Any]]) -> str:
     parts = []
     for dataset in sorted({line["dataset"] for line in lines}):
         for tag in _shown_tags(lines, dataset):
             mine = [line for line in lines if line["dataset"] == dataset and (line["tag"] or "") == tag]
             summaries = summarise(mine)
-            image = _curve_name(dataset, tag)
+            image = prefix + _curve_name(dataset, tag)
             parts.append(f"### {dataset}{f' ({tag})' if tag else ''}\n\n{markdown(benchmark_table(summaries))}\n")
             parts.append(f"![Dice over the budget](images/{image})\n")
             parts += [f"{markdown(rows)}\n" for rows in [share_of_full(mine)] if rows]
@@ -196,11 +214,13 @@ def write_curves(folder: Path) -> None:
     for dataset in sorted({line["dataset"] for line in lines}):
         for tag in _shown_tags(lines, dataset):
             mine = [line for line in lines if (line["dataset"], line["tag"] or "") == (dataset, tag)]
-            (DOCS / "images" / _curve_name(dataset, tag)).write_bytes(benchmark_curves(summarise(mine), dataset))
+            name = _prefix(folder) + _curve_name(dataset, tag)
+            (DOCS / "images" / name).write_bytes(benchmark_curves(summarise(mine), dataset))
 
     for (dataset, tag), mine in groups(_experiment_lines(folder)).items():
-        for kind, draw in (("shares", budget_curves), ("trust", trust_clouds)):
-            (DOCS / "images" / _picture(kind, dataset, tag)).write_bytes(draw(mine, dataset))
+        for kind in _kinds(mine):
+            draw, _ = _KINDS[kind]
+            (DOCS / "images" / _picture(folder, kind, dataset, tag)).write_bytes(draw(mine, dataset))
 
 
 def _shown_tags(lines: list[dict[str, Any]], dataset: str) -> list[str]:

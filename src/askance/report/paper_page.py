@@ -62,7 +62,7 @@ def _section(key: tuple[str, str], lines: Sequence[Line]) -> str:
         _titled("Against random, paired by fold", comparison_table(against_random(lines))),
         _titled("Against full supervision, paired by fold", comparison_table(against_full(lines))),
         _titled("Fully supervised methods, paired by fold", comparison_table(among_full(lines))),
-        _titled(_TRUST, trust_rows(trusts(lines))),
+        _titled(_TRUST, trust_rows(found) if (found := trusts(lines)) else []),
         _titled(
             "All figures, ± over folds (ABD: average boundary distance; missed: classes on one side only, which have no "
             "distance; not found: hearts whose localisation failed)",

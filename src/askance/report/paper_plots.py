@@ -70,9 +70,14 @@ def budget_curves(lines: Sequence[Line], dataset: str) -> bytes:
         return as_svg(figure)
 
 
+def clouded(lines: Sequence[Line]) -> list[str]:
+    """The methods of which a score is held against the Dice."""
+    return [method for method in ENDS if any(line["method"] == method for line in lines)]
+
+
 def trust_clouds(lines: Sequence[Line], dataset: str) -> bytes:
     """Dice against the score, a row a method: per slice and per volume of its base models, and per budget of one curve."""
-    methods = [method for method in ENDS if any(line["method"] == method for line in lines)]
+    methods = clouded(lines)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 3.1 * max(1, len(methods))), layout="constrained")
         figure.suptitle(dataset, fontsize=10)
