@@ -14,25 +14,29 @@ import json
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
 from numpy.typing import NDArray
+from studies import digest_of
 
 from askance.active.environment import describe_environment
+from askance.baselines.atlas.library import read_json, write_json
 from askance.baselines.atlas.method import MultiAtlas
 from askance.baselines.atlas.settings import AtlasSettings
 from askance.metrics.dice import dice_per_class
 from askance.records import IGNORE, Case
+from askance.report.benchmarks import read_jsonl
 from askance.volumes.dataset import study_cases
 from askance.volumes.files import read_labels
 from askance.volumes.found import Found
 
 _HVSMR = np.array([0, 2, 1, 2, *[IGNORE] * 252], np.uint8)  # right cavity, left muscle, left cavity -> blood, muscle, blood
 _PLAIN = AtlasSettings()
+_KEY = ("dataset", "fold", "method", "settings")
 WAYS = {
     "atlas": _PLAIN,
     "atlas-majority-fused": replace(_PLAIN, levelset=replace(_PLAIN.levelset, steps=0)),
@@ -54,7 +58,9 @@ def main() -> None:
     found = found_in(options.data, options.fold)
     cases, _ = study_cases(found)
     classes, truth = (3, _as_hvsmr(found)) if options.hvsmr else (len(found.classes), _own_labels(found))
-    folder = options.work / "-".join([options.data.name, *names_of(options.fold), *(["hvsmr"] if options.hvsmr else [])])
+    folder = options.work / "-".join(
+        [options.data.name, *names_of(options.fold), *(["hvsmr"] if options.hvsmr else []), _digest()]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     MultiAtlas(classes).fit([case for case in cases if case.split == "learn"], truth, folder, 0, _tell)
     held_out = [case for case in cases if case.split == "test"]
@@ -62,11 +68,15 @@ def main() -> None:
     for case in held_out[number::of]:
         path = folder / f"measured-{case.id}.json"
         if not path.exists():
-            path.write_text(json.dumps(_measured(case, truth, classes, folder)))
-            print(path.read_text(), flush=True)
+            write_json(path, _measured(case, truth, classes, folder))
+            print(json.dumps(read_json(path)), flush=True)
     paths = [folder / f"measured-{case.id}.json" for case in held_out]
     if all(path.exists() for path in paths):
-        _write(options, cases, [json.loads(path.read_text()) for path in paths])
+        _write(options, cases, [read_json(path) for path in paths])
+
+
+def _digest() -> str:
+    return digest_of({way: asdict(settings) for way, settings in WAYS.items()})
 
 
 def _measured(case: Case, truth: Callable[[Case], NDArray[np.uint8]], classes: int, folder: Path) -> dict[str, Any]:
@@ -88,8 +98,11 @@ def _measured(case: Case, truth: Callable[[Case], NDArray[np.uint8]], classes: i
 
 
 def _write(options: argparse.Namespace, cases: list[Case], measured: list[dict[str, Any]]) -> None:
+    """A line a way; what stands in the results with these settings is not written again."""
     learn = [case for case in cases if case.split == "learn"]
     slices = sum(len(case.labelled) for case in learn)
+    known = read_jsonl(options.out) if options.out.exists() else []
+    done = {tuple(line.get(key) for key in _KEY) for line in known}
     with options.out.open("a") as file:
         for way, settings in WAYS.items():
             per_class = np.nanmean([one["dice"][way] for one in measured], axis=0)
@@ -112,13 +125,15 @@ def _write(options: argparse.Namespace, cases: list[Case], measured: list[dict[s
                 "peak_mb": max(one["peak_mb"] for one in measured),
                 "commit": describe_environment()["commit"],
                 "default": settings == _PLAIN,
+                "settings": _digest(),
                 "state": "full",
                 "atlases": len(learn),
                 "threads": 1,
                 "failed_localisations": [one["case"] for one in measured if not one["found"]],
                 "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             }
-            file.write(json.dumps(line) + "\n")
+            if tuple(line[key] for key in _KEY) not in done:
+                file.write(json.dumps(line) + "\n")
 
 
 def _as_hvsmr(found: Found) -> Callable[[Case], NDArray[np.uint8]]:

@@ -128,7 +128,7 @@ def _difference(pool: Groups, test: Groups) -> dict[str, float] | None:
 
     draws = [drawn(pool) - drawn(test) for _ in range(1000)]
     low, high = np.quantile(draws, [0.025, 0.975])
-    return {"mean": float(np.mean(draws)), "low": float(low), "high": float(high)}
+    return {"mean": _summary(pool)["too_high"] - _summary(test)["too_high"], "low": float(low), "high": float(high)}
 
 
 if __name__ == "__main__":

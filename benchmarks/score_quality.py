@@ -35,10 +35,11 @@ from askance.metrics.dice import slices_dice
 from askance.records import Case, Model, slice_id
 from askance.terminal import Bars
 from askance.volumes.patients import WHAT_THE_DATA_SAYS, divide
+from askance.volumes.writing import replacing
 
 STATES = ("1patient", "3patients", "spread5")
 IN_UNITS_OF_DICE = ("score", "expected_dice", "continued_dice", "agreement")
-HIGH_IS_BAD = ("entropy", "bald", "total_entropy", "expected_errors", "novelty")
+HIGH_IS_BAD = ("entropy", "bald", "total_entropy", "expected_errors", "novelty", "missing_classes", "first", "last")
 MEMBERS = 3
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without the rivals that need trainings of their own")
     parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
     options = parser.parse_args()
+    _require_same(options)
     for state in options.states:
         together: dict[str, list[Row]] = {"learn": [], "test": []}
         abouts = []
@@ -81,13 +83,34 @@ def _rows(options: argparse.Namespace, state: str, seed: int) -> tuple[dict[str,
         rows, patches = _look(options, study, model, seed)
     _write(options, about, rows, {side: one.aurocs() for side, one in patches.items()})
     plain = {side: [asdict(row) for row in found] for side, found in rows.items()}
-    file.write_text(json.dumps({"rows": plain, "about": about}))
+    with replacing(file) as draft:
+        draft.write_text(json.dumps({"rows": plain, "about": about}))
     return rows, about
 
 
 def _name(options: argparse.Namespace, state: str, seed: int) -> str:
     names = ["score", options.data.name, *names_of(options.fold), options.tag or "default"]
-    return "-".join([*names, digest_of(options.training, options.grid), state, str(seed)])
+    return "-".join([*names, _digest(options), state, str(seed)])
+
+
+def _digest(options: argparse.Namespace) -> str:
+    return digest_of(options.training, options.grid)
+
+
+def _require_same(options: argparse.Namespace) -> None:
+    """Nothing, if lines of this data set, fold and tag have these settings. Lines of before these were noted pass.
+
+    Raises:
+        SystemExit: they have others, and would be taken for the same.
+    """
+    this = (options.data.name, fold_said(options.fold), options.tag)
+    same = [line for line in _lines(options.out) if (line["dataset"], line["fold"], line["tag"]) == this]
+    if any(line.get("settings", _digest(options)) != _digest(options) for line in same):
+        raise SystemExit(f"{options.out}: holds {options.data.name} with other settings; name another --tag")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _study(options: argparse.Namespace, state: str, seed: int) -> Study:
@@ -119,7 +142,7 @@ def _about(options: argparse.Namespace, state: str, seed: int, study: Study, mod
         "labelled_slices": record["labelled_slices"], "pool_slices": record["learn_slices"], "dice": record["dice"],
         "dice_per_class": record["dice_per_class"], "seconds": sum(record["seconds"].values()),
         "peak_mb": record["peak_mb"], "default": False, "state": state, "pairs": model.info["calibration"]["pairs"],
-        "tag": options.tag, "commit": describe_environment()["commit"],
+        "tag": options.tag, "settings": _digest(options), "commit": describe_environment()["commit"],
     }  # fmt: skip
 
 
@@ -205,9 +228,8 @@ def _write(
 ) -> None:
     """A line a side and measure; one of what stands in the results already is not written again."""
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    known = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
-    same = ("dataset", "state", "seed", "tag", "fold")
-    if any(all(line[key] == about[key] for key in same) for line in known):
+    same = ("dataset", "state", "seed", "seeds", "tag", "fold")
+    if any(all(line.get(key) == about.get(key) for key in same) for line in _lines(options.out)):
         return
     lines = []
     for side, found in rows.items():

@@ -58,8 +58,18 @@ def difficulty(lines: list[dict[str, Any]]) -> str:
 
 def large(lines: list[dict[str, Any]]) -> str:
     """Memory while a study is cached and ranked."""
-    keys = [key for key in ("gb", "slices", "peak_anonymous_mb", "peak_mb", "seconds", "commit") if key in lines[-1]]
-    return markdown([{key: figure(line.get(key)) for key in keys} for line in lines]) + "\n"
+    rows = [
+        {
+            "Volumes (GB)": f"{line['gb']:.1f}",
+            "Slices": f"{line['pool_slices']:,}",
+            "Peak (MB)": f"{line['peak_mb']:.0f}",
+            "Caching (s)": f"{line['cache_seconds']:.0f}",
+            "In all (s)": f"{line['seconds']:.0f}",
+            "Code": str(line["commit"])[:7],
+        }
+        for line in lines
+    ]
+    return f"Anonymous memory: pages of mapped files are the system's to drop.\n\n{markdown(rows)}\n"
 
 
 def waits(lines: list[dict[str, Any]]) -> str:
@@ -103,6 +113,7 @@ def unlike(lines: list[dict[str, Any]]) -> str:
     rows = [
         {
             "Model": line["dataset"],
+            "Side": line.get("side", "test"),
             "Slices": f"{line['kind']}{'' if line['strength'] is None else ' ' + format(line['strength'], 'g')}",
             "Number": str(line["slices"]),
             "Below": f"{line['below']:.3f}",
@@ -115,14 +126,14 @@ def unlike(lines: list[dict[str, Any]]) -> str:
     ]
     sound = [line for line in lines if line["kind"] == "sound"]
     kept = [
-        f"{line['dataset']}: r = {line['score_r']:.3f} with the novelty in it, {line['score_r_without']:.3f} without; "
-        f"error {line['mae']:.3f} and {line['mae_without']:.3f}."
+        f"{line['dataset']}, {line.get('side', 'test')}: r = {line['score_r']:.3f} with the novelty in it, "
+        f"{line['score_r_without']:.3f} without; error {line['mae']:.3f} and {line['mae_without']:.3f}."
         for line in sound
     ]
     return (
-        "The share of slices that scores below the 5th percentile of the model's own test slices (`sound`), with the "
-        "novelty in the score and without it. Strengths are defined in `benchmarks/artefacts.py`.\n\n"
-        f"{markdown(rows)}\n\nSound test slices. {' '.join(kept)}\n"
+        "The share of slices that scores below the 5th percentile of the model's own slices of that side (`sound`), with "
+        "the novelty in the score and without it. Strengths are defined in `benchmarks/artefacts.py`.\n\n"
+        f"{markdown(rows)}\n\nSound slices. {' '.join(kept)}\n"
     )
 
 
@@ -130,10 +141,10 @@ def pseudo(lines: list[dict[str, Any]]) -> str:
     """What pseudo-labels, and their doubts, add to the same training, in points, paired by seed."""
     groups: dict[tuple[Any, ...], dict[str, dict[int, dict[str, Any]]]] = {}
     for line in lines:
-        group = groups.setdefault((line["dataset"], line["fold"], line["tag"], line["base"]), {})
+        group = groups.setdefault((line["dataset"], line["fold"], line["tag"], line["base"], line.get("settings")), {})
         group.setdefault(line["method"], {})[line["seed"]] = line
     rows = []
-    for (dataset, fold, tag, base), variants in sorted(groups.items(), key=str):
+    for (dataset, fold, tag, base, _), variants in sorted(groups.items(), key=str):
         rows.append(
             {
                 "Data set": dataset,

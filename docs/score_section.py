@@ -56,8 +56,12 @@ def quality(lines: list[dict[str, Any]]) -> str:
 
 
 def _shown(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A line a measure: over all seeds, where they were run to the end, else of the first."""
-    return [line for line in lines if line["seed"] is None] or [line for line in lines if line["seed"] == lines[0]["seed"]]
+    """A line a measure: over most seeds, where several were run to the end, else of the first."""
+    together = [line for line in lines if line["seed"] is None]
+    if together:
+        seeds = max((line["seeds"] for line in together), key=len)
+        return [line for line in together if line["seeds"] == seeds]
+    return [line for line in lines if line["seed"] == lines[0]["seed"]]
 
 
 def _best(groups: _Groups) -> str:
