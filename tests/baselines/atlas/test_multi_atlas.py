@@ -12,10 +12,11 @@ from made_hearts import CLASSES, SHAPE, looked_up, make_hearts, names, slices_of
 from numpy.typing import NDArray
 
 from askance.baselines.atlas import method
+from askance.baselines.atlas.levelset import LevelSetSettings
 from askance.baselines.atlas.method import MultiAtlas
 from askance.baselines.atlas.registration import RegistrationSettings
 from askance.baselines.atlas.settings import AtlasSettings
-from askance.errors import LabelError, StudyError, UsageError
+from askance.errors import ConfigError, LabelError, StudyError, UsageError
 from askance.metrics.dice import dice_per_class
 from askance.records import IGNORE, Case
 
@@ -143,6 +144,16 @@ def test_a_damaged_atlas_says_which(tmp_path: Path) -> None:
     method._library.cache_clear()
     with pytest.raises(StudyError, match=r"h1\.npz: is no atlas that can be read"):
         multi.predict(cases[0], tmp_path / "fit")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("voters", 0), ("margin_mm", -50), ("candidates", 0), ("reach_mm", 0), ("finest_mm", float("nan"))]
+)
+def test_settings_out_of_their_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"the atlas's {name} is {value}; wanted"):
+        AtlasSettings(**{name: value})
+    with pytest.raises(ConfigError, match=r"the atlas's levelset\.steps is -1; wanted 0 to"):
+        AtlasSettings(levelset=LevelSetSettings(steps=-1))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from askance.baselines.atlas.levelset import LevelSetSettings
 from askance.baselines.atlas.registration import RegistrationSettings
+from askance.errors import ConfigError
+
+_RANGES = (
+    ("finest_mm", 0.1, 100),
+    ("margin_mm", 0, math.inf),
+    ("reach_mm", 0.1, math.inf),
+    ("coarse_mm", 0.1, 100),
+    ("template_margin_mm", 0, math.inf),
+    ("prior_weight", 0, math.inf),
+    ("voters", 1, math.inf),
+    ("radius_mm", 0.1, math.inf),
+    ("least_agreement", 0, 1),
+    ("least_correlation", -1, 1),
+    ("candidates", 1, math.inf),
+    ("atlases", 1, math.inf),
+    ("window_margin_mm", 0, math.inf),
+    ("mask_share", 0, 1),
+    ("mask_margin_mm", 0, math.inf),
+    ("registration.grid_mm", 0.1, 100),
+    ("registration.affine_steps", 1, math.inf),
+    ("registration.bspline_grid_mm", 0.1, 100),
+    ("registration.bspline_steps", 0, math.inf),
+    ("registration.knots_mm", 1, math.inf),
+    ("registration.thick_knots_mm", 1, math.inf),
+    ("levelset.steps", 0, math.inf),
+    ("levelset.curvature", 0, math.inf),
+    ("levelset.rounds", 0, math.inf),
+    ("levelset.blur_mm", 0, math.inf),
+    ("levelset.floor", 0, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +53,9 @@ class AtlasSettings:
       ``window_margin_mm`` larger than their foreground. Images are compared ``mask_margin_mm`` around where ``mask_share``
       of the candidates show foreground.
     - ``fusion``: majority or staple.
+
+    Raises:
+        ConfigError: a setting out of its range.
     """
 
     finest_mm: float = 1.5
@@ -41,3 +76,9 @@ class AtlasSettings:
     fusion: str = "majority"
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     levelset: LevelSetSettings = field(default_factory=LevelSetSettings)
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = attrgetter(name)(self)
+            if not low <= value <= high:
+                raise ConfigError(f"the atlas's {name} is {value}; wanted {low:g} to {high:g}; change it")
