@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from askance import execution
 from askance.errors import LabelError, UsageError, WorkerLost
 from askance.execution import Here, OnRay
 
@@ -51,6 +52,21 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(UsageError, match=r"pip install 'askance\[ray\]'"):
+        list(OnRay().map(str, [1]))
+
+
+@pytest.mark.parametrize("error", [ConnectionError("nobody"), ValueError("malformed")])
+def test_an_address_at_which_no_cluster_is_is_named(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    class Ray:
+        def is_initialized(self) -> bool:
+            return False
+
+        def init(self, **options: object) -> None:
+            raise error
+
+    monkeypatch.setattr(execution, "_ray", Ray)
+    monkeypatch.setenv("RAY_ADDRESS", "nonsense")
+    with pytest.raises(UsageError, match=f"no Ray cluster answers at nonsense: {error}; start one"):
         list(OnRay().map(str, [1]))
 
 

@@ -129,7 +129,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     local = {} if where else {"num_cpus": os.cpu_count(), "include_dashboard": False}
     try:
         ray.init(address=where, configure_logging=False, log_to_driver=False, **local)
-    except ConnectionError as error:
+    except (ConnectionError, ValueError) as error:  # nobody there; no address
         raise UsageError(f"no Ray cluster answers at {where}: {error}; start one, or leave RAY_ADDRESS unset") from None
     try:
         yield

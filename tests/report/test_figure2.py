@@ -59,3 +59,11 @@ def test_named_slices_come_in_their_order_and_unknown_ones_are_refused(tiny_stud
     assert main(["bench", "figure", str(tiny_study.store.folder), "--out", str(out), "--slices", *wanted]) == 0
     assert capsys.readouterr().out.strip() == str(out)
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_without_a_model_has_no_figure(tiny_study: Study, tmp_path, capsys):
+    tiny_study.store.close()
+    out = tmp_path / "figure2.png"
+    assert main(["bench", "figure", str(tiny_study.store.folder), "--out", str(out)]) == 2
+    assert "no model yet" in capsys.readouterr().err
+    assert not out.exists()

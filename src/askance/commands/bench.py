@@ -181,12 +181,18 @@ def _text(lines: list[dict[str, Any]]) -> str:
 
 
 def _figure(arguments: Arguments) -> None:
-    """Draw the slices and print the picture's path."""
+    """Draw the slices and print the picture's path.
+
+    Raises:
+        UsageError: there is none to draw.
+    """
     from askance.report.figure2 import figure2_png
     from askance.summary import figure2
 
     with opened(arguments) as study:
         panels = figure2(study, arguments.slices)
+        if not panels:
+            raise UsageError(f"{study.store.folder}: no model yet that predicted a slice; run `askance run` first")
         arguments.out.write_bytes(figure2_png(panels, study.config.classes))
     print(arguments.out.resolve())
 
