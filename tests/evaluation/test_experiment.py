@@ -134,11 +134,11 @@ def test_an_experiment_that_breaks_goes_on_and_gives_the_same_lines(tmp_path, da
     whole = run(make_material(dataset, tmp_path / "a"), plan, Results(tmp_path / "a.jsonl"), Here())
     started = []
 
-    def breaks(study, cycle, report=None):
+    def breaks(study, cycle, *watching):
         started.append(study.store.folder.name)
         if len(started) in (2, 4):
             raise KeyboardInterrupt
-        return trained(study, cycle, report)
+        return trained(study, cycle, *watching)
 
     from askance.active import loop
 
