@@ -14,6 +14,7 @@ from askance.active.outside import predict_files
 from askance.active.study import Study
 from askance.adding import fresh_in, require_same_kind, sides_of_fresh, warn_of_cut
 from askance.config import from_preset
+from askance.cycle_record import CycleRecord
 from askance.errors import UsageError
 from askance.learning.architecture import require_halvable
 from askance.planning import (
@@ -24,7 +25,7 @@ from askance.planning import (
     settings_of,
     with_validation,
 )
-from askance.records import OPEN, UNSEEN, CycleRecord
+from askance.records import OPEN, UNSEEN
 from askance.report.page import write_report
 from askance.store.creation import require_free
 from askance.store.postgres import address

@@ -14,9 +14,10 @@ from askance.active.experts import proposals_of
 from askance.active.measuring import test_slices
 from askance.active.scores import enlarged
 from askance.active.study import Study, by_case
+from askance.cycle_record import CycleRecord
 from askance.errors import UsageError
 from askance.metrics.dice import slice_dice
-from askance.records import Case, CycleRecord, Prediction, Query, Split, parse_slice_id, slice_id
+from askance.records import Case, Prediction, Query, Split, parse_slice_id, slice_id
 from askance.report.data import AskedSlice, Counts, Panel, ReportData, ScoredSlice, StudyFacts
 from askance.volumes.geometry import inplane
 

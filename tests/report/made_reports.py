@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from askance.records import CorrelationRecord, CycleRecord
+from askance.cycle_record import CorrelationRecord, CycleRecord
 from askance.report.data import AskedSlice, Counts, Panel, ReportData, ScoredSlice, StudyFacts
 
 CLASSES = ("background", "right ventricle", "myocardium", "left ventricle")

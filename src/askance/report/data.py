@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askance.records import CycleRecord, Split
+from askance.cycle_record import CycleRecord
+from askance.records import Split
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from askance.colours import class_colour, ink
-from askance.records import CycleRecord
+from askance.cycle_record import CycleRecord
 from askance.report.benchmarks import Summary
 
 #: Colours, markers and style of every plot.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from askance.records import CycleRecord
+from askance.cycle_record import CycleRecord
 from askance.report.data import ScoredSlice
 from askance.report.wording import NOTHING, decimal, duration, percent, whole
 

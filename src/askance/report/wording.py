@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from askance.records import CorrelationRecord, CycleRecord
+from askance.cycle_record import CorrelationRecord, CycleRecord
 from askance.report.data import ReportData
 
 NOTHING = "–"
