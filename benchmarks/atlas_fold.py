@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
 from numpy.typing import NDArray
-from studies import digest_of
+from studies import digest_of, known_lines
 
 from askance.active.environment import describe_environment
 from askance.baselines.atlas.library import read_json, write_json
@@ -29,7 +29,6 @@ from askance.baselines.atlas.method import MultiAtlas
 from askance.baselines.atlas.settings import AtlasSettings
 from askance.metrics.dice import dice_per_class
 from askance.records import IGNORE, Case
-from askance.report.benchmarks import read_jsonl
 from askance.volumes.dataset import study_cases
 from askance.volumes.files import read_labels
 from askance.volumes.found import Found
@@ -101,8 +100,7 @@ def _write(options: argparse.Namespace, cases: list[Case], measured: list[dict[s
     """A line a way; what stands in the results with these settings is not written again."""
     learn = [case for case in cases if case.split == "learn"]
     slices = sum(len(case.labelled) for case in learn)
-    known = read_jsonl(options.out) if options.out.exists() else []
-    done = {tuple(line.get(key) for key in _KEY) for line in known}
+    done = {tuple(line.get(key) for key in _KEY) for line in known_lines(options.out)}
     with options.out.open("a") as file:
         for way, settings in WAYS.items():
             per_class = np.nanmean([one["dice"][way] for one in measured], axis=0)

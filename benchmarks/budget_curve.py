@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from folds import fold_said, found_in, names_of, parse_fold
-from studies import copied, digest_of
+from studies import copied, digest_of, known_lines
 
 from askance import api
 from askance.active.acquisition import acquisition
@@ -130,10 +130,9 @@ def _done(options: argparse.Namespace, method: str, seed: int) -> bool:
     Raises:
         SystemExit: it is there with other settings, and would be taken for the same.
     """
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
     same = [
         line
-        for line in map(json.loads, lines)
+        for line in known_lines(options.out)
         if (line["run"], line["seed"], line["dataset"], line["tag"], line["fold"])
         == (method, seed, options.data.name, options.tag, fold_said(options.fold))
     ]

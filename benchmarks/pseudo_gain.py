@@ -19,13 +19,12 @@ from unittest import mock
 
 import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
-from studies import blank_line, digest_of
+from studies import blank_line, digest_of, known_lines
 
 from askance import api
 from askance.active.environment import describe_environment, peak_mb
 from askance.active.study import Study
 from askance.learning.outcome import Outcome
-from askance.report.benchmarks import read_jsonl
 from askance.terminal import Bars
 
 RESULTS = Path(__file__).parent / "results" / "pseudo_gain.jsonl"
@@ -48,8 +47,7 @@ def main() -> None:
     parser.add_argument("--pseudo", type=json.loads, default={}, help="settings of [pseudo]")
     parser.add_argument("--tag", help="what differs from the defaults, kept in the lines")
     options = parser.parse_args()
-    known = read_jsonl(options.out) if options.out.exists() else []
-    done = {tuple(line[key] for key in _KEY) for line in known}
+    done = {tuple(line[key] for key in _KEY) for line in known_lines(options.out)}
     for seed in options.seeds:
         for base in options.bases:
             for variant in VARIANTS:

@@ -22,7 +22,7 @@ import numpy as np
 from folds import fold_said, found_in, names_of, parse_fold
 from other_models import DROPOUT, ensemble, passes, said_by, trained_again
 from score_figures import Patches, Row, figures, gain
-from studies import digest_of
+from studies import digest_of, known_lines
 
 from askance import api
 from askance.active.environment import describe_environment
@@ -104,13 +104,9 @@ def _require_same(options: argparse.Namespace) -> None:
         SystemExit: they have others, and would be taken for the same.
     """
     this = (options.data.name, fold_said(options.fold), options.tag)
-    same = [line for line in _lines(options.out) if (line["dataset"], line["fold"], line["tag"]) == this]
+    same = [line for line in known_lines(options.out) if (line["dataset"], line["fold"], line["tag"]) == this]
     if any(line.get("settings", _digest(options)) != _digest(options) for line in same):
         raise SystemExit(f"{options.out}: holds {options.data.name} with other settings; name another --tag")
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _study(options: argparse.Namespace, state: str, seed: int) -> Study:
@@ -194,11 +190,15 @@ def _look(
     return rows, patches
 
 
+def _turned(said: dict[str, Any]) -> dict[str, Any]:
+    """What is said of slices, so that high stands for good throughout."""
+    return {name: -values if name in HIGH_IS_BAD else values for name, values in said.items()}
+
+
 def _said(study: Study, model: Model, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the model itself says of each slice, and of each patch or pixel."""
     judge = judge_of(study, model.id)
-    said = measures_of(outcome, MEASURES)
-    said = {name: -values if name in HIGH_IS_BAD else values for name, values in said.items()}
+    said = _turned(measures_of(outcome, MEASURES))
     said["score"] = slice_scores(outcome, judge.preset, judge.calibration)
     maps = {"score": confidence_map(outcome.probs).astype(np.float32), "entropy": -pixel_entropy(outcome.probs)}
     raw = d_raw(outcome)
@@ -229,7 +229,7 @@ def _write(
     """A line a side and measure; one of what stands in the results already is not written again."""
     options.out.parent.mkdir(parents=True, exist_ok=True)
     same = ("dataset", "state", "seed", "seeds", "tag", "fold")
-    if any(all(line.get(key) == about.get(key) for key in same) for line in _lines(options.out)):
+    if any(all(line.get(key) == about.get(key) for key in same) for line in known_lines(options.out)):
         return
     lines = []
     for side, found in rows.items():

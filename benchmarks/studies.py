@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from askance.report.benchmarks import read_jsonl
+
 _KEYS = (
     *("bench", "dataset", "method", "acquisition", "seed", "fold", "budget", "labelled_slices", "pool_slices", "dice"),
     *("dice_per_class", "score_r", "seconds", "peak_mb", "commit", "state"),
@@ -18,6 +20,11 @@ _KEYS = (
 def blank_line(bench: str, dataset: str) -> dict[str, Any]:
     """A line in which everything else has no meaning, until it is given."""
     return {**dict.fromkeys(_KEYS), "bench": bench, "dataset": dataset, "default": False}
+
+
+def known_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that a recipe has written to ``path``; none where it has written nothing yet."""
+    return read_jsonl(path) if path.exists() else []
 
 
 def copied(study: Path, folder: Path, change: Callable[[Path], None] | None = None) -> Path:

@@ -32,6 +32,7 @@ def write_scores(options: argparse.Namespace, seeds: list[int]) -> None:
     """The lines of ``score_quality`` over ``seeds``, of drawn rows."""
     import score_quality
     from score_figures import Row
+    from studies import blank_line
 
     draws = np.random.default_rng(0)
     rows = [
@@ -39,8 +40,11 @@ def write_scores(options: argparse.Namespace, seeds: list[int]) -> None:
         for seed in seeds
         for place in range(12)
     ]
-    about = {"dataset": "d", "state": "spread5", "seed": None, "seeds": seeds, "tag": options.tag, "fold": None}
-    score_quality._write(options, {**about, "settings": score_quality._digest(options)}, {"learn": [], "test": rows}, {})
+    about = {
+        **blank_line("score_quality", "d"),
+        **{"state": "spread5", "seeds": seeds, "tag": options.tag, "settings": score_quality._digest(options)},
+    }
+    score_quality._write(options, about, {"learn": [], "test": rows}, {})
 
 
 def test_lines_over_more_seeds_are_written_and_shown_in_the_place_of_those_over_fewer(tmp_path: Path) -> None:
@@ -72,9 +76,14 @@ def test_scores_of_other_settings_under_the_same_tag_are_refused_and_kept_lines_
 
 
 def test_measures_that_are_high_where_slices_are_bad_are_turned() -> None:
-    from score_quality import HIGH_IS_BAD
+    import score_quality
 
-    assert {"missing_classes", "first", "last"} <= set(HIGH_IS_BAD)
+    bad = ("missing_classes", "first", "last", "entropy")
+    turned = score_quality._turned({name: np.array([0.0, 1.0]) for name in (*bad, "expected_dice")})
+    assert {name: list(values) for name, values in turned.items()} == {
+        **{name: [0.0, -1.0] for name in bad},
+        "expected_dice": [0.0, 1.0],
+    }
 
 
 def test_trainings_of_other_settings_are_not_paired() -> None:
