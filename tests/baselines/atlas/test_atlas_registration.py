@@ -25,7 +25,7 @@ def picture(labels: np.ndarray) -> sitk.Image:
     )
 
 
-def stacked_along(axis: int, image: sitk.Image) -> sitk.Image:
+def turned(axis: int, image: sitk.Image) -> sitk.Image:
     """``image``, a stack along the third axis, as one along ``axis``."""
     order = [0, 1]
     order.insert(axis, 2)
@@ -66,7 +66,7 @@ def test_an_affine_change_is_found(change: dict[str, object]) -> None:
 def test_a_stack_of_thick_slices_is_neither_tilted_nor_stretched_across_whichever_axis_that_is(axis: int) -> None:
     still, other = heart_labels((0.0, 0.0)), heart_labels((1.0, 1.0), turn=0.4)
     target = picture(still)
-    images = [stacked_along(axis, image) for image in (target, around(still, target), picture(other))]
+    images = [turned(axis, image) for image in (target, around(still, target), picture(other))]
     with one_thread():
         found = affine(*images, np.zeros(3), SETTINGS)
     zero = np.array(found.TransformPoint((0.0, 0.0, 0.0)))

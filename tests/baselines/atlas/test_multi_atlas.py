@@ -152,8 +152,10 @@ def test_a_damaged_atlas_says_which(tmp_path: Path) -> None:
 def test_settings_out_of_their_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"the atlas's {name} is {value}; wanted"):
         AtlasSettings(**{name: value})
-    with pytest.raises(ConfigError, match=r"the atlas's levelset\.steps is -1; wanted 0 to"):
-        AtlasSettings(levelset=LevelSetSettings(steps=-1))
+    with pytest.raises(ConfigError, match="the level set's steps is -1; wanted 0 to"):
+        LevelSetSettings(steps=-1)
+    with pytest.raises(ConfigError, match=r"the registration's grid_mm is 0; wanted 0\.1 to"):
+        RegistrationSettings(grid_mm=0)
 
 
 @pytest.mark.parametrize(

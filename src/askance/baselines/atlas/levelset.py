@@ -6,6 +6,7 @@ in this very volume. The curve's curvature keeps the outline smooth. Solver: ITK
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from askance.baselines.atlas.grid import stacked_along, to_array
+from askance.baselines.ranges import require_ranges
 
 Labels = NDArray[np.uint8]
 Probs = NDArray[np.float32]
@@ -24,6 +26,13 @@ _BIN_BLUR = 1.5  # sigma of a histogram's smoothing, in bins
 _FULL_SPEED = 3.0  # log odds from which the curve moves at full speed
 _STILL = 0.01  # root mean square change of a step below which the curve has come to rest
 _LEAST = 1e-6
+_RANGES = (
+    ("steps", 0, math.inf),
+    ("curvature", 0, math.inf),
+    ("rounds", 0, math.inf),
+    ("blur_mm", 0, math.inf),
+    ("floor", 0, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class LevelSetSettings:
 
     ``steps`` of the curve (0: the labels stay as fused), weight of its ``curvature``, ``rounds`` of learning the
     intensities, ``blur_mm`` of the atlases' probabilities, and the ``floor`` that they have where no atlas voted so.
+
+    Raises:
+        ConfigError: a setting out of its range.
     """
 
     steps: int = 200
@@ -39,6 +51,9 @@ class LevelSetSettings:
     rounds: int = 6
     blur_mm: float = 2.0
     floor: float = 0.005
+
+    def __post_init__(self) -> None:
+        require_ranges(self, "the level set", _RANGES)
 
 
 def refine(

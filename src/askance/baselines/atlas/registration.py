@@ -6,6 +6,7 @@ The images are evened (``grid.evened``) before. Knows images; does not know labe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,20 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from askance.baselines.atlas.grid import stacked_along, thick_axes
+from askance.baselines.ranges import require_ranges
 
 _FILTERED = 4  # voxels along an axis that ITK's gradient filter needs
 _STEP_MM, _LEAST_STEP_MM, _RELAXATION = 2.0, 0.01, 0.8
 _GRADIENT, _CORRECTIONS, _COST_FACTOR = 1e-5, 5, 1e7  # L-BFGS-B: when to rest, its memory
 _NO_OVERLAP = ("overlap", "valid points", "samples map outside", "map outside")
+_RANGES = (
+    ("grid_mm", 0.1, 100),
+    ("affine_steps", 1, math.inf),
+    ("bspline_grid_mm", 0.1, 100),
+    ("bspline_steps", 0, math.inf),
+    ("knots_mm", 1, math.inf),
+    ("thick_knots_mm", 1, math.inf),
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,9 @@ class RegistrationSettings:
 
     ``grid_mm``: the grid on which images are compared, where theirs is finer; ``knots_mm``: the distance of the B-spline's
     control points in plane, ``thick_knots_mm`` across thick slices.
+
+    Raises:
+        ConfigError: a setting out of its range.
     """
 
     grid_mm: float = 3.0
@@ -36,6 +49,9 @@ class RegistrationSettings:
     bspline_steps: int = 12
     knots_mm: float = 30.0
     thick_knots_mm: float = 60.0
+
+    def __post_init__(self) -> None:
+        require_ranges(self, "the registration", _RANGES)
 
 
 @contextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 from askance.baselines.atlas.levelset import LevelSetSettings
 from askance.baselines.atlas.registration import RegistrationSettings
-from askance.errors import ConfigError
+from askance.baselines.ranges import require_ranges
 
 _RANGES = (
     ("finest_mm", 0.1, 100),
@@ -26,17 +25,6 @@ _RANGES = (
     ("window_margin_mm", 0, math.inf),
     ("mask_share", 0, 1),
     ("mask_margin_mm", 0, math.inf),
-    ("registration.grid_mm", 0.1, 100),
-    ("registration.affine_steps", 1, math.inf),
-    ("registration.bspline_grid_mm", 0.1, 100),
-    ("registration.bspline_steps", 0, math.inf),
-    ("registration.knots_mm", 1, math.inf),
-    ("registration.thick_knots_mm", 1, math.inf),
-    ("levelset.steps", 0, math.inf),
-    ("levelset.curvature", 0, math.inf),
-    ("levelset.rounds", 0, math.inf),
-    ("levelset.blur_mm", 0, math.inf),
-    ("levelset.floor", 0, 1),
 )
 
 
@@ -78,7 +66,4 @@ class AtlasSettings:
     levelset: LevelSetSettings = field(default_factory=LevelSetSettings)
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
-            value = attrgetter(name)(self)
-            if not low <= value <= high:
-                raise ConfigError(f"the atlas's {name} is {value}; wanted {low:g} to {high:g}; change it")
+        require_ranges(self, "the atlas", _RANGES)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
+from askance.baselines.ranges import require_ranges
 from askance.config import Precision
 from askance.errors import ConfigError
 from askance.learning.batches import Batch
@@ -69,10 +70,7 @@ class DenseVoxNetSettings:
     save_every_s: float = 60.0
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"DenseVoxNet's {name} is {value}; wanted {low:g} to {high:g}; change it")
+        require_ranges(self, "DenseVoxNet", _RANGES)
         if self.precision not in get_args(Precision):
             raise ConfigError(
                 f"DenseVoxNet's precision is {self.precision!r}; wanted one of {', '.join(get_args(Precision))}"
