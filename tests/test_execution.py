@@ -68,6 +68,9 @@ def test_an_address_at_which_no_cluster_is_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
     with pytest.raises(UsageError, match=f"no Ray cluster answers at nonsense: {error}; start one"):
         list(OnRay().map(str, [1]))
+    monkeypatch.delenv("RAY_ADDRESS")
+    with pytest.raises(type(error)):  # no address is wrong where none was named
+        list(OnRay().map(str, [1]))
 
 
 @pytest.fixture

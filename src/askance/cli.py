@@ -44,7 +44,7 @@ def _called(arguments: argparse.Namespace) -> int:
     import logging
 
     logging.basicConfig(format="askance: %(message)s", level=logging.WARNING)
-    # Threads that wait for one another sleep: where others use the cores, too, a step takes a half to a third (docs/log.md).
+    # Threads that wait for one another sleep: beside others, a step takes a third to three quarters (docs/log.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads OpenMP
     try:
         arguments.call(arguments)

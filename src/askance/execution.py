@@ -130,6 +130,8 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     try:
         ray.init(address=where, configure_logging=False, log_to_driver=False, **local)
     except (ConnectionError, ValueError) as error:  # nobody there; no address
+        if where is None:
+            raise
         raise UsageError(f"no Ray cluster answers at {where}: {error}; start one, or leave RAY_ADDRESS unset") from None
     try:
         yield
