@@ -20,10 +20,10 @@ _BAND = 3  # rows that are lost together
 
 
 def ghosting(planes: Floats, strength: float, rng: np.random.Generator) -> Floats:
-    """Every 2nd to 4th line of k-space, along rows or columns, loses ``strength`` of its signal, the centre excepted."""
+    """Every 2nd to 10th line of k-space, along rows or columns, loses ``strength`` of its signal, the centre excepted."""
 
     def spoil(spectrum: Complex) -> None:
-        step = int(rng.integers(2, 5))
+        step = int(rng.integers(2, 11))
         lines = np.arange(int(rng.integers(step)), len(spectrum), step)
         spectrum[_outer(lines, len(spectrum))] *= 1 - strength
 

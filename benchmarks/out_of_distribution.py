@@ -2,10 +2,11 @@
 
     python benchmarks/out_of_distribution.py --study FOLDER --dataset NAME --foreign DATASET --work FOLDER --out RESULTS
 
-Takes a finished study and does not write into it: its newest model is copied, and learns what is usual in learn if it was
-trained before models did. Its own ``--side`` is predicted as it is and, every ``--every``-th volume, once for each artefact
-of ``artefacts.py`` and strength, as files from outside; so are volumes of foreign data sets. A line says which share of the
-slices scores below the 5th percentile of the sound slices of that side, with the novelty in the score and without it.
+Takes a finished study and does not write into it: its newest model is copied, and learns anew what is usual in learn, as
+it may have been trained when other traits were looked at. Its own ``--side`` is predicted as it is and, every
+``--every``-th volume, once for each artefact of ``artefacts.py`` and strength, as files from outside; so are volumes of
+foreign data sets. A line says which share of the slices scores below the 5th percentile of the sound slices of that side,
+with the novelty in the score and without it.
 Settings are chosen on ``--side learn`` or a fold inside it; ``test`` is read for what is published.
 """
 
@@ -182,9 +183,8 @@ def _model_that_knows_learn(study: Study, folder: Path) -> Path:
     if model is None:
         raise SystemExit(f"{study.store.folder}: no model; wanted a finished study")
     states, info = load_weights(study.store.model_folder(model.id))
-    if NOVELTY not in states:
-        usual = usual_in_learn(study, study.predictor(model.id))
-        states |= {NOVELTY: usual.state()} if usual else {}
+    usual = usual_in_learn(study, study.predictor(model.id))
+    states |= {NOVELTY: usual.state()} if usual else {}
     save_weights(folder, states, {key: value for key, value in info.items() if key != "weights_sha256"})
     return folder
 

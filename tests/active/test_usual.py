@@ -144,11 +144,12 @@ def test_the_expert_is_told_that_a_slice_is_unlike_the_others(dataset, tmp_path,
 
 
 def test_trust_is_whole_up_to_the_limit_and_falls_steadily_beyond():
-    steps = trust(np.array([0, 0.9, 1, 1.05, 1.2, 1.5, 3], np.float32))
+    steps = trust(np.array([0, 0.9, 1, 1.01, 1.05, 1.1, 1.2], np.float32))
     assert steps[:3].tolist() == [1, 1, 1]
     assert (np.diff(steps[2:]) < 0).all()
-    assert steps[3] > 0.5
-    assert steps[-1] < 1e-3
+    assert steps[3] > 0.5  # a hair beyond the limit is not the end
+    assert steps[4] < 0.25
+    assert steps[-1] < 5e-3
 
 
 @pytest.mark.parametrize(("preset", "changes"), [("askance", True), ("paper", False)])

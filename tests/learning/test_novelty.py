@@ -59,6 +59,16 @@ def test_what_is_saved_says_the_same(novelty, tmp_path):
     torch.testing.assert_close(again.of(traits(50, seed=6)), novelty.of(traits(50, seed=6)), rtol=1e-4, atol=1e-4)
 
 
+def test_groups_that_are_told_otherwise_today_do_not_count(novelty):
+    odd = traits(20, seed=4)
+    odd["small"] = odd["small"] + 12
+    wider = {**odd, "small": torch.cat([odd["small"], odd["small"]], 1)}
+    usual_alone = {"wide": odd["wide"]}
+    torch.testing.assert_close(novelty.of(wider), novelty.of(usual_alone))
+    assert (novelty.of(wider) < novelty.of(odd)).all()
+    assert novelty.of({"other": odd["wide"]}).tolist() == [0] * 20
+
+
 def test_the_same_slices_tell_the_same():
     first, again = (fit(traits(), PATIENTS).state() for _ in range(2))
     assert all(torch.equal(first[key], again[key]) for key in first)

@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 #: Side in pixels of the patches of a score map.
 PATCH = 8
 
-_FALL = 8.0  # of trust, as a power of the novelty
+_FALL = 30.0  # of trust, as a power of the novelty: with 8, what was barely novel kept too high a score (log.md)
 
 
 def d_raw(outcome: Outcome) -> Floats | None:
@@ -44,7 +44,7 @@ def slice_scores(
 
 
 def trust(unlike: Floats) -> Floats:
-    """How far what a model says of a slice may be believed: 1 up to a novelty of 1, a quarter at 1.2, 0.004 at 2."""
+    """How far what a model says of a slice may be believed: 1 up to a novelty of 1, a quarter at 1.05, 0.004 at 1.2."""
     return np.asarray(np.maximum(unlike, 1) ** -_FALL, np.float32)
 
 

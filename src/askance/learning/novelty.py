@@ -69,8 +69,11 @@ class Novelty:
     limits: Mapping[str, float]
 
     def of(self, traits: Traits) -> Tensor:
-        """(N,) float32: beyond 1 a slice is unlike anything in learn."""
-        parts = [self.usual[name].distance(traits[name]) / self.limits[name] for name in self.usual]
+        """(N,) float32: beyond 1 a slice is unlike anything in learn. Groups that are told otherwise today don't count."""
+        known = [name for name, usual in self.usual.items() if name in traits and traits[name].shape[1] == len(usual.mean)]
+        if not known:
+            return torch.zeros(len(next(iter(traits.values()))))
+        parts = [self.usual[name].distance(traits[name]) / self.limits[name] for name in known]
         return torch.stack(parts).amax(0).float()
 
     def state(self) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """What shows of a slice how it came about, label or no label: the image's spectrum, rows and grain, and G's own features.
 
 A sound slice's spectrum falls off smoothly from its centre. What goes wrong in the scanner leaves marks there that can
-hardly be seen in the image: lines that lack or stand out (lost lines), every second to fourth of them (ghosts), single
+hardly be seen in the image: lines that lack or stand out (lost lines), every second to tenth of them (ghosts), single
 bright points (spikes), a tail that is too high or too low (noise, blur). Rows that were lost stand out in the image itself,
 and what is shown, an organ of another kind, in the features. Knows no labels and nothing of what is usual.
 """
@@ -20,8 +20,11 @@ from torch.nn import functional
 _CENTRE = 0.03  # cycles a pixel: below it, a spectrum says what is imaged, not how
 _RINGS = (0.0, 0.05, 0.1, 0.17, 0.25, 0.33, 0.42, 0.5)  # cycles a pixel
 _REACH = 5  # side of what a point of a spectrum is compared with, in points
-_GHOSTS = 4.6  # a ghost lies at least this part of the field of view away
+_NEAR = 9  # lines that a line is compared with, itself among them
+_COMBS = ((2, 3, 4), (5, 6, 7, 8, 9, 10))  # every so manieth line is weaker in a ghost; the many may hide the few
 _APART = (2, 3)  # rows from a row to those that it is compared with
+_EDGE = 3  # rows at an edge that have a neighbour on one side alone
+_FEWEST = 2  # lines in a comb, and outside of it, that have a mean to speak of
 _BRIGHT = 0.1  # of the brightest row's energy: from here on a row has something to be compared
 _FINE = 2  # levels of G, from the finest, whose features say how a slice looks rather than what it shows
 _FLOOR = 1e-3
@@ -80,7 +83,7 @@ def _traits(images: Tensor) -> dict[str, Tensor]:
     return {
         "points": torch.cat([_points(plain), _points(tapered)], 1),
         "lines": torch.cat([_lines(profile) for profile in profiles], 1),
-        "echoes": torch.cat([_echoes(profile) for profile in profiles], 1),
+        "combs": torch.cat([_comb_depths(profile) for profile in plain.profiles()], 1),
         "grain": torch.cat([_rings(tapered), level[:, 0], (spread + _FLOOR).log()[:, None]], 1),
         "rows": torch.cat([_rows(images), _rows(images.transpose(1, 2))], 1),
     }
@@ -118,19 +121,42 @@ def _around(values: Tensor) -> Tensor:
 
 def _lines(profile: Tensor) -> Tensor:
     """(N, 4) of a profile (N, lines): how unlike their neighbours lines are."""
-    frequency = torch.linspace(0, 0.5, profile.shape[1])
-    apart = (profile - _window(profile, 9).median(-1).values)[:, (frequency > _CENTRE) & (frequency < 0.45)]
+    apart, told = _standing_out(profile)
+    apart = apart[:, told]
     sizes = [apart.std(1, correction=0), apart.abs().mean(1)]
     return torch.stack([*((size + _FLOOR).log() for size in sizes), apart.amax(1), -apart.amin(1)], 1)
 
 
-def _echoes(profile: Tensor) -> Tensor:
-    """(N, 2) of a profile (N, lines): how regularly lines differ from their neighbours, as a share and as it is."""
-    lines = profile.shape[1]
-    frequency = torch.linspace(0, 0.5, lines)
-    comb = (profile - _window(profile, 5).mean(-1)) * ((frequency > _CENTRE) & (frequency < 0.4))
-    strength = torch.fft.rfft(comb).abs()[:, int(lines / _GHOSTS) :].amax(1)
-    return torch.stack([strength / (comb.norm(dim=1) + _FLOOR), 2 * strength / lines], 1)
+def _comb_depths(profile: Tensor) -> Tensor:
+    """(N, 4) of a profile (N, lines): how much weaker than the others the lines of one comb are, as it is and as a share.
+
+    A comb is every n-th line from any one on, and its mirror image, since a magnitude's spectrum is symmetric; the deepest
+    of those with small n counts, and of those with large. In plain spectra alone: a taper mixes a line with its neighbours.
+    """
+    apart, told = _standing_out(profile)
+    spread = apart[:, told].std(1, correction=0) + _FLOOR
+    deepest = [_deepest(apart, told, steps) for steps in _COMBS]
+    return torch.stack([depth for one in deepest for depth in (one, one / spread)], 1)
+
+
+def _deepest(apart: Tensor, told: Tensor, steps: Sequence[int]) -> Tensor:
+    """(N,): the mean of all other lines less that of a comb's, in units of one line's error, where that is largest."""
+    line = torch.arange(apart.shape[1])
+    combs = torch.stack([((line - at) % n == 0) | ((line + at) % n == 0) for n in steps for at in range(n // 2 + 1)])
+    hit, spared = (combs & told).float(), (~combs & told).float()
+    counted = (hit.sum(1) >= _FEWEST) & (spared.sum(1) >= _FEWEST)
+    if not counted.any():
+        return torch.zeros(len(apart))
+    hit, spared = hit[counted], spared[counted]
+    hits, others = hit.sum(1), spared.sum(1)
+    deeper = (apart @ spared.T) / others - (apart @ hit.T) / hits
+    return (deeper / (1 / hits + 1 / others).sqrt()).amax(1)
+
+
+def _standing_out(profile: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each line of a profile (N, lines) stands out of those around it, and which lines (lines,) tell anything."""
+    frequency = torch.linspace(0, 0.5, profile.shape[1])
+    return profile - _window(profile, _NEAR).median(-1).values, (frequency > _CENTRE) & (frequency < 0.45)
 
 
 def _window(profile: Tensor, side: int) -> Tensor:
@@ -146,9 +172,10 @@ def _rings(spectrum: _Spectrum) -> Tensor:
 
 
 def _rows(images: Tensor) -> Tensor:
-    """(N, 4): how far the darkest row falls short of both its neighbours, and how abruptly one row follows another."""
+    """(N, 5): how far the darkest row falls short of its neighbours, or of the one it has; how abruptly rows change."""
     light = images - images.amin((1, 2), keepdim=True)
-    kept = [-(_least_kept(light, apart).clamp(0, 2) + 0.03).log() for apart in _APART]
+    edges = torch.minimum(_edge_kept(light), _edge_kept(light.flip(1)))
+    kept = [-(least.clamp(0, 2) + 0.03).log() for least in (*(_least_kept(light, apart) for apart in _APART), edges)]
     changes = [images.diff(n=n, dim=1).abs().mean(2) for n in (1, 2)]
     sudden = [((one.amax(1) + _FLOOR) / (one.median(1).values + _FLOOR)).log() for one in changes]
     return torch.stack([*kept, *sudden], 1)
@@ -160,3 +187,11 @@ def _least_kept(light: Tensor, apart: int) -> Tensor:
     energy = (both**2).sum(2)
     kept = (light[:, apart:-apart] * both).sum(2) / (energy + _FLOOR)
     return torch.where(energy > _BRIGHT * energy.amax(1, keepdim=True), kept, 1.0).amin(1)
+
+
+def _edge_kept(light: Tensor) -> Tensor:
+    """(N,): of what the rows next to the first ones show on the mean, the least that one of the first shows."""
+    inner = light[:, _EDGE : 2 * _EDGE].mean(1, keepdim=True)
+    energy = (inner**2).sum(2)
+    kept = (light[:, :_EDGE] * inner).sum(2) / (energy + _FLOOR)
+    return torch.where(energy > _BRIGHT * (light**2).sum(2).amax(1, keepdim=True), kept, 1.0).amin(1)
