@@ -44,16 +44,17 @@ Made from `benchmarks/results/*.jsonl`; each file's recipe has its name. Machine
 classes, per volume at original resolution; mean ± sd over seeds (number of seeds). Of a hundred intervals of 95 % over
 seeds and patients (crossed bootstrap) 88 to 89 hold the truth with two seeds, 89 to 92 with three, 94 with four, so that
 one that just leaves out 0 shows no difference before there are four. Results without a tag are of the defaults, but: full
-supervision is of z-scored slices (now a volume's darkest is 0), without neighbours; what ranking costs and runs of `cover`
-were measured before the score asked the model from before its own labels, which moves queries and its r. What is older is
-in [earlier.md](earlier.md). All of it, and this, [log.md](log.md) tells.
+supervision is of z-scored slices (now a volume's darkest is 0), without neighbours; what ranking costs and runs of `cover`,
+ACDC's seed 0 apart, were measured before the score asked the model from before its own labels, which moves queries and its
+r. What is older is in [earlier.md](earlier.md). All of it, and this, [log.md](log.md) tells.
 """
 
 _EARLIER = """# Benchmarks of earlier defaults
 
 Made from `benchmarks/results/earlier/*.jsonl`, as [benchmarks.md](benchmarks.md) is from what was measured since. Here
 slices were z-scored, save where a tag says darkest-0 (now a volume's darkest is 0); pseudo-labels were those of the model
-that asked; and probabilities were each slice's own ([log.md](log.md)).
+that asked; and probabilities were each slice's own ([log.md](log.md)). With the tag before-witness all was as it is now but
+the score, which did not ask the model from before its own labels.
 """
 
 
