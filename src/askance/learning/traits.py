@@ -140,7 +140,7 @@ def _comb_depths(profile: Tensor) -> Tensor:
 
 
 def _deepest(apart: Tensor, told: Tensor, steps: Sequence[int]) -> Tensor:
-    """(N,): the mean of all other lines less that of a comb's, in units of one line's error, where that is largest."""
+    """(N,): the mean of all other lines less that of a comb's, in standard errors where a line's is 1; the largest."""
     line = torch.arange(apart.shape[1])
     combs = torch.stack([((line - at) % n == 0) | ((line + at) % n == 0) for n in steps for at in range(n // 2 + 1)])
     hit, spared = (combs & told).float(), (~combs & told).float()
